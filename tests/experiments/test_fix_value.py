@@ -18,6 +18,7 @@ from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Objection
+from stayfinite.repair import BoundAdded, BoundedPart, FormWritten, NewForm, TemplateFact
 from stayfinite.repair.engine.problem import FixValue, FormulaProblem, Price, Rewrite
 from stayfinite.repair.engine.reference import Kind
 from stayfinite.repair.formula import LeafRole, constant, leaf, node
@@ -265,7 +266,9 @@ def test_a_bound_that_decides_an_infinite_loss_is_far_from_the_healthy_steps(has
 def test_of_fixes_alike_the_usual_edit_is_before_the_least_bound_of_the_dtype():
     undefined = Judged(FixValue.UNDEFINED)
     text = "-a\n+torch.clamp(n, 1.0)"
-    usual = SourceFix(("divide by at least 1",), text, 0, None, None, undefined)
+    usual = SourceFix(
+        (TemplateFact(FormWritten(NewForm.DIVISOR_AT_LEAST_ONE)),), text, 0, None, None, undefined
+    )
     least = RewrittenFormula("bound", ("maximum",))
     bound = SourceFix((least,), "-a\n+n.clamp(1e-37)", 0, None, None, undefined)
     assert usual.rank < bound.rank
@@ -278,9 +281,10 @@ def test_of_fixes_alike_the_usual_edit_is_before_the_least_bound_of_the_dtype():
 
 
 def test_a_bound_with_gradients_far_above_the_healthy_ones_is_behind_all_but_an_exact_fix():
-    steep = SourceFix(("clamp",), "-a\n+b", 0, None, None, Judged(FixValue.BOUNDED))
+    clamp = TemplateFact(BoundAdded(BoundedPart.DIVISOR, low="0"))
+    steep = SourceFix((clamp,), "-a\n+b", 0, None, None, Judged(FixValue.BOUNDED))
     steep = dataclasses.replace(steep, far_gradients=1e12)
-    flat = SourceFix(("clamp",), "-a\n+b", 0, None, None, Judged(FixValue.UNDEFINED))
+    flat = SourceFix((clamp,), "-a\n+b", 0, None, None, Judged(FixValue.UNDEFINED))
     assert (steep.is_settled, flat.rank < steep.rank) == (False, True)
     exact = dataclasses.replace(steep, judged=Judged(FixValue.EXACT))
     assert (exact.is_settled, exact.rank < flat.rank) == (True, True)

@@ -14,7 +14,7 @@ from stayfinite.experiments.fix_search import FixSearch
 from stayfinite.experiments.patch_trials import PatchTrials
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.incident import Objection
-from stayfinite.repair import Edit, SourceFile
+from stayfinite.repair import BoundAdded, BoundedPart, SourceFile, TemplateEdit
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.engine.problem import FixValue
 
@@ -163,7 +163,8 @@ def tried_in_incident(training, place, written, text, monkeypatch, folder):
         trials = PatchTrials(step, diagnosis, wider, healthy, path)
         source = SourceFile.of(__file__)
         start = source.text.index("= " + place) + 2
-        edit = Edit(source, "clamp", text, (Replacement(start, start + len(written), text),))
+        piece = Replacement(start, start + len(written), text)
+        edit = TemplateEdit(source, "clamp", (piece,), does=BoundAdded(BoundedPart.ARGUMENT))
         found.append(trials.trial(AppliedPatch.start(source).edited(edit, None)))
         return FixSearch(found[0])
 

@@ -12,7 +12,7 @@ import stayfinite
 from stayfinite.experiments.applied_patch import AppliedPatch
 from stayfinite.experiments.patch_trials import PatchTrials
 from stayfinite.incident import Objection
-from stayfinite.repair import Edit, SourceFile
+from stayfinite.repair import ComputedInFloat32, SourceFile, TemplateEdit, WidePart
 from stayfinite.repair.edit import Replacement
 from tests.repair.helpers import texts
 
@@ -55,7 +55,8 @@ def fixes(monkeypatch, tmp_path):
             start = source.text.index("(h * h).sum(-1)")
             for text in texts:
                 piece = Replacement(start, start + len("(h * h).sum(-1)"), text)
-                edit = Edit(source, "float32", text, (piece,))
+                does = ComputedInFloat32(WidePart.OPERATION)
+                edit = TemplateEdit(source, "float32", (piece,), does=does)
                 found[text] = trials.trial(AppliedPatch.start(source).edited(edit, None))
 
         monkeypatch.setattr(pipeline, "find_source_fix", tried)

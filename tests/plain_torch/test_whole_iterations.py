@@ -13,7 +13,7 @@ import stayfinite
 from stayfinite.experiments.applied_patch import AppliedPatch
 from stayfinite.experiments.patch_trials import PatchTrials
 from stayfinite.incident import Objection
-from stayfinite.repair import Edit, SourceFile
+from stayfinite.repair import BoundAdded, BoundedPart, SourceFile, TemplateEdit
 from stayfinite.repair.edit import Replacement
 
 BOUND = "p.clamp(min=1e-30).log()"
@@ -75,7 +75,7 @@ def test_a_fix_may_not_change_the_update_of_another_network(
         source = SourceFile.of(__file__)
         start = source.text.index(f"p.log()  # {train.__name__}")
         piece = Replacement(start, start + len("p.log()"), text)
-        edit = Edit(source, "clamp", text, (piece,))
+        edit = TemplateEdit(source, "clamp", (piece,), does=BoundAdded(BoundedPart.ARGUMENT))
         found.append(trials.trial(AppliedPatch.start(source).edited(edit, None)))
 
     pipeline = importlib.import_module("stayfinite.explanation.pipeline")

@@ -1,6 +1,6 @@
 import pytest
 
-from stayfinite.repair import Facts
+from stayfinite.repair import BoundAdded, BoundedPart, Facts
 from tests.repair.helpers import edits, expressions, texts
 
 MECHANISM = "singular-gradient"
@@ -163,11 +163,11 @@ def triplet_loss(y_true, y_pred):
 
 def test_the_same_mistake_at_another_place_is_repaired_first_together_then_alone():
     both, one = edits(TRIPLET, MECHANISM)
-    assert both.description == "keep the argument of `sqrt` above 0 (2 places in `triplet_loss`)"
+    assert both.function == "triplet_loss"
     assert both.num_places == 2
     assert both.apply().count("ops.maximum(ops.sum(") == 2
     assert both.apply().count("1e-12") == 2, "numbers and guarded arguments are left alone"
-    assert one.description == "keep the argument of `sqrt` above 0"
+    assert one.does == both.does == BoundAdded(BoundedPart.ARGUMENT, "sqrt", low="0")
     assert one.apply().count("1e-12") == 1
 
 

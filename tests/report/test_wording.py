@@ -61,9 +61,18 @@ from stayfinite.frameworks.change import (
 from stayfinite.frameworks.library_setting import LibrarySetting
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Objection, TrialKind
+from stayfinite.repair import (
+    BoundAdded,
+    BoundedPart,
+    ComputedInFloat32,
+    FormWritten,
+    NewForm,
+    TemplateFact,
+    WidePart,
+)
 from stayfinite.report import sentences, trial_lines
 from stayfinite.report.chosen_fix import choose_fix
-from stayfinite.report.wording import evidence, findings, fixes, remedies
+from stayfinite.report.wording import edits, evidence, findings, fixes, remedies
 from stayfinite.report.wording.fixes import objection, source_text
 from stayfinite.report.wording.trials import trial_of
 from stayfinite.report.words import sample_list
@@ -77,6 +86,7 @@ LAMBDA = OptimizerSetting("SGD", "learning_rate", 0.0, (("learning_rate", 0.001)
 CLIPPED = OptimizerSetting("SGD", "clipnorm", 1.0, (("clipnorm", None), ("clipvalue", 0.5)))
 CONSTRAINT = OptimizerSetting("SGD", "constraint", None, (("constraint", None),))
 INITIALIZER = BadInitializer("net/kernel", "scaled", (3, 4))
+DIVISOR_ABOVE_0 = TemplateFact(BoundAdded(BoundedPart.DIVISOR, low="0"))
 BETA = LibrarySetting("trainer", "DPOConfig", "beta", "beta", 20.0, 0.1)
 ATTENTION = LibrarySetting("attention", "Llama", "attn_implementation", "", "eager")
 
@@ -354,13 +364,60 @@ def test_a_trial_that_could_not_be_run_did_not_fail():
 
 
 def test_an_edit_at_several_places_is_told_once():
-    clamp, judged = "keep the argument of `log` above 0", Judged(FixValue.EXACT)
-    fix = SourceFix((clamp, clamp, "keep the divisor above 0"), "", 0, None, None, judged)
-    assert source_text(fix, "log") == f"{clamp} (2 places); keep the divisor above 0"
+    clamp = TemplateFact(BoundAdded(BoundedPart.ARGUMENT, "log", low="0"))
+    judged = Judged(FixValue.EXACT)
+    fix = SourceFix((clamp, clamp, DIVISOR_ABOVE_0), "", 0, None, None, judged)
+    said = "keep the argument of `log` above 0 (2 places); keep the divisor above 0"
+    assert source_text(fix, "log") == said
+
+
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        (BoundAdded(BoundedPart.BASE, "**", "-9", "9"), "keep the base of `**` between -9 and 9"),
+        (
+            BoundAdded(BoundedPart.PREDICTIONS, low="0"),
+            "keep the predictions above 0 in the loss",
+        ),
+        (
+            BoundAdded(BoundedPart.OPERAND_OF_ACTIVATION, high="20"),
+            "keep the operand of the activation below 20",
+        ),
+        (
+            ComputedInFloat32(WidePart.LAYER, "Dense"),
+            "compute this `Dense` layer in float32",
+        ),
+        (FormWritten(NewForm.ZERO_WHERE_EMPTY), "0 where `the reduction` has no elements"),
+        (FormWritten(NewForm.FINITE_MASK, number="-1e9"), "mask with -1e9, which is finite"),
+    ],
+)
+def test_what_a_template_does(fact, said):
+    assert edits.template(TemplateFact(fact)) == said
+    assert edits.template(TemplateFact(fact, 2, "loss")) == f"{said} (2 places in `loss`)"
+    assert edits.template(TemplateFact(fact, 3)) == f"{said} (3 places in `the module`)"
+
+
+@pytest.mark.parametrize("kind", [*BoundedPart, *WidePart, *NewForm])
+def test_every_edit_of_a_template_has_words(kind):
+    match kind:
+        case BoundedPart():
+            fact = BoundAdded(kind, "log", "0", "1")
+        case WidePart():
+            fact = ComputedInFloat32(kind, "Dense")
+        case NewForm():
+            fact = FormWritten(kind, "log", "1")
+    assert "None" not in edits.template(TemplateFact(fact))
 
 
 def test_what_a_fix_leaves_as_it_is_is_told():
-    fix = SourceFix(("compute this in float32",), "", 8, None, None, Judged(FixValue.EXACT, 1.6))
+    fix = SourceFix(
+        (TemplateFact(ComputedInFloat32(WidePart.OPERATION)),),
+        "",
+        8,
+        None,
+        None,
+        Judged(FixValue.EXACT, 1.6),
+    )
     rounded = dataclasses.replace(fix, gradient_error=0.01)
     assert source_text(rounded, "power") == "compute this in float32"
     far = dataclasses.replace(fix, gradient_error=9.1)
@@ -371,15 +428,18 @@ def test_what_a_fix_leaves_as_it_is_is_told():
 
 def test_an_infinite_gradient_is_to_be_checked():
     judged = Judged(FixValue.UNDEFINED, 1.6, lacks_gradient=True)
-    fix = SourceFix(("keep it above 0",), "", 0, None, None, judged, "p")
-    said = "check `p`: `entr` has an infinite gradient there. If it is as intended: keep it above 0"
+    fix = SourceFix((DIVISOR_ABOVE_0,), "", 0, None, None, judged, "p")
+    said = (
+        "check `p`: `entr` has an infinite gradient there. If it is as intended: keep the divisor"
+    )
+    said += " above 0"
     assert source_text(fix, "entr") == said
     assert not fix.verified
 
 
 def test_a_fix_that_could_not_be_tried_says_why():
     judged = Judged(FixValue.EXACT, 46.6)
-    fix = SourceFix(("",), "", 5, None, NotTried("TypeError", "no float64"), judged)
+    fix = SourceFix((DIVISOR_ABOVE_0,), "", 5, None, NotTried("TypeError", "no float64"), judged)
     assert fix.objection is Objection.NOT_TRIED
     assert objection(fix) == "the fix could not be tried: TypeError: no float64"
 
@@ -390,7 +450,7 @@ def test_a_fix_that_could_not_be_tried_says_why():
 )
 def test_an_exact_step_confirms_its_cause_whatever_the_steps_after_it_do(trouble, certainty):
     judged = Judged(FixValue.EXACT, 46.6)
-    fix = SourceFix(("write it in another form",), "-a\n+b", 5, None, trouble, judged)
+    fix = SourceFix((DIVISOR_ABOVE_0,), "-a\n+b", 5, None, trouble, judged)
     finding = Finding("overflow", OutOfRange(97.0, "float32", 3.4e38, 1, 8), "exp")
     chosen = choose_fix(finding, None, SamplesAtFault(None), fix, None, RemedySearch(), 8)
     assert chosen.certainty == certainty

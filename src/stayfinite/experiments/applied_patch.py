@@ -18,6 +18,7 @@ from stayfinite.repair import (
     Remade,
     RepairError,
     SourceFile,
+    TemplateEdit,
     put_in_place,
     swapped,
 )
@@ -59,9 +60,9 @@ class AppliedPatch:
             self.patch.then(edit), (*self.descriptions, description), (*self.remade, *remade)
         )
 
-    def edited(self, edit: Edit, made: Remade | None) -> AppliedPatch:
+    def edited(self, edit: TemplateEdit, made: Remade | None) -> AppliedPatch:
         """This patch and one more edit by a template."""
-        applied = self.then(edit, edit.description, () if made is None else (made,))
+        applied = self.then(edit, edit.fact, () if made is None else (made,))
         return dataclasses.replace(applied, kinds=(*self.kinds, edit.kind))
 
     def with_tighter_bounds(self) -> AppliedPatch | None:

@@ -117,7 +117,7 @@ def _moved(
     layer = None if removal.owner is None else type(removal.owner).__name__
     remade: tuple[Remade, ...] = ()
     if removal.owner is not None:
-        remade = (Remade(edit, removal.owner, removal.node, "", {}, removal.setting),)
+        remade = (Remade(source.path, removal.owner, removal.node, "", {}, removal.setting),)
     unfollowed = _unfollowed(source, removal, calls)
     return Move(MovedActivation(removal.op, layer, unfollowed), edit, remade)
 

@@ -33,7 +33,7 @@ from stayfinite.experiments.wider_edits import half_of, wider_edits
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Span
-from stayfinite.repair import Edit, Remade, SourceFile
+from stayfinite.repair import Remade, SourceFile, TemplateEdit
 from stayfinite.repair.engine.problem import FixValue, Rewrite
 
 # Rewritings of one formula that are tried, and formulas of one step.
@@ -46,7 +46,7 @@ _SECONDS_OF_ENGINE = 3.0  # of processor time, so that a busy machine finds the 
 # The formula has an exact value, whether or not a form of it was found.
 _REACHABLE = (FixValue.EXACT, FixValue.CHANGED)
 
-_Edit = tuple[Edit, Remade | None]
+_Edit = tuple[TemplateEdit, Remade | None]
 
 
 class Form(Enum):
@@ -96,8 +96,8 @@ class PatchSearch:
         found = self._of_formula()
         if found is None or found.value != "undefined":
             return found
-        for made in positive_output(self._diagnosis):
-            fix = self._try(AppliedPatch.start(made.edit.source).edited(made.edit, made))
+        for edit, made in positive_output(self._diagnosis):
+            fix = self._try(AppliedPatch.start(edit.source).edited(edit, made))
             if fix is not None and fix.removes_failure:
                 return dataclasses.replace(fix, guard=found)
         return found

@@ -12,10 +12,10 @@ from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.try_change import Experiment, NotTried
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Objection
-from stayfinite.repair import UnfollowedUse
+from stayfinite.repair import TemplateFact, UnfollowedUse
 from stayfinite.repair.engine.problem import FixValue
 
-Description = RewrittenFormula | MovedActivation | str
+Description = RewrittenFormula | MovedActivation | TemplateFact
 Value = Literal["exact", "bounded", "changed", "undefined"]
 _NAMES: dict[FixValue, Value] = {
     FixValue.EXACT: "exact",
@@ -33,7 +33,7 @@ class SourceFix:
     """The best patch of the user's file that was found.
 
     Args:
-        descriptions: What each edit does: a rewritten formula, or the words of a template.
+        descriptions: What each edit does: a rewritten formula, or what a template does.
         diff: The patch.
         num_healthy_steps: How many healthy steps it left unchanged.
         experiment: The failing step with it, where that could be run.

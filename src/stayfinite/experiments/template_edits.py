@@ -22,11 +22,11 @@ from stayfinite.numerics.dtypes import HALF, spacing
 from stayfinite.numerics.functions import STRUCTURAL, Interval, RealPower
 from stayfinite.repair import (
     MECHANISMS,
-    Edit,
     Facts,
     Patch,
     Remade,
     SourceFile,
+    TemplateEdit,
     candidates,
     expression_at,
     proposals,
@@ -39,7 +39,7 @@ _NEAREST = 8
 _KEEPS_COUNTS = STRUCTURAL | {"sqrt", "square", "power"}
 
 
-def template_edits(patch: Patch, diagnosis: Diagnosis) -> list[tuple[Edit, Remade | None]]:
+def template_edits(patch: Patch, diagnosis: Diagnosis) -> list[tuple[TemplateEdit, Remade | None]]:
     """Edits of the file as patched so far, each with the library object that it makes again."""
     op, mechanism = edited_op(diagnosis), diagnosis.finding.mechanism
     span = None if op is None else op.span
@@ -58,20 +58,20 @@ def template_edits(patch: Patch, diagnosis: Diagnosis) -> list[tuple[Edit, Remad
     facts = _facts(diagnosis)
     objects = [] if owner is None else proposals(expression, owner, mechanism, facts.dtype)
     if objects:
-        return [(made.edit, made) for made in objects]
+        return list(objects)
     # The op at fault may be an inner one of a library function whose repair is another mechanism's.
     for name in (mechanism, *(m for m in MECHANISMS if m != mechanism)):
         found = candidates(expression, name, facts)
         if found and owner is not None:
             objects = remade(expression, owner, found)
             if objects:
-                return [(made.edit, made) for made in objects[:_MAX_CANDIDATES]]
+                return list(objects[:_MAX_CANDIDATES])
         if found:
             return [(edit, None) for edit in found[:_MAX_CANDIDATES]]
     return []
 
 
-def positive_output(diagnosis: Diagnosis) -> list[Remade]:
+def positive_output(diagnosis: Diagnosis) -> list[tuple[TemplateEdit, Remade]]:
     """Activations that keep the operand at fault positive, where a layer gives it."""
     evidence, critical = diagnosis.evidence, diagnosis.finding.critical
     if critical is None or not _has_no_value_below_0(diagnosis):

@@ -18,10 +18,10 @@ from stayfinite.graph.walk import upstream
 from stayfinite.numerics.dtypes import HALF
 from stayfinite.numerics.functions import STRUCTURAL, row
 from stayfinite.repair import (
-    Edit,
     Facts,
     Remade,
     SourceFile,
+    TemplateEdit,
     candidates,
     expression_at,
     proposals,
@@ -42,7 +42,7 @@ def half_of(diagnosis: Diagnosis) -> str | None:
 
 def wider_edits(
     source: SourceFile, step: Step, diagnosis: Diagnosis
-) -> Iterator[tuple[Edit, Remade | None]]:
+) -> Iterator[tuple[TemplateEdit, Remade | None]]:
     """Edits of `source`, each with the object that it makes again."""
     op, trace = edited_op(diagnosis), diagnosis.evidence.trace
     if op is None:
@@ -66,8 +66,8 @@ def wider_edits(
             yield edit, None
     for owner, site in _layers(step, op):
         expression = expression_at(source, site) if site.file == source.path else None
-        for made in [] if expression is None else proposals(expression, owner, _MECHANISM, dtype):
-            yield made.edit, made
+        if expression is not None:
+            yield from proposals(expression, owner, _MECHANISM, dtype)
 
 
 def _half(trace: Graph, op: Op) -> str | None:
@@ -125,6 +125,6 @@ def _takes_dtype(kind: type) -> bool:
     return False
 
 
-def _edits(source: SourceFile, span: Span, facts: Facts) -> list[Edit]:
+def _edits(source: SourceFile, span: Span, facts: Facts) -> list[TemplateEdit]:
     expression = expression_at(source, span)
     return [] if expression is None else candidates(expression, _MECHANISM, facts)

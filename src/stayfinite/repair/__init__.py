@@ -13,7 +13,17 @@ This room imports no framework: functions of a library are looked up in the load
 
 from stayfinite.repair.activations import Removal, activation_of, applied_at, called_at
 from stayfinite.repair.candidates import candidates
-from stayfinite.repair.edit import Edit
+from stayfinite.repair.edit import Edit, TemplateEdit
+from stayfinite.repair.edit_facts import (
+    BoundAdded,
+    BoundedPart,
+    ComputedInFloat32,
+    EditFact,
+    FormWritten,
+    NewForm,
+    TemplateFact,
+    WidePart,
+)
 from stayfinite.repair.errors import (
     ExpressionNotFoundError,
     NotSwappableError,
@@ -36,11 +46,17 @@ from stayfinite.repair.unfollowed import UnfollowedUse, unfollowed_calls, unfoll
 __all__ = [
     "MECHANISMS",
     "SHIFT",
+    "BoundAdded",
+    "BoundedPart",
+    "ComputedInFloat32",
     "Edit",
+    "EditFact",
     "Expression",
     "ExpressionNotFoundError",
     "Facts",
+    "FormWritten",
     "KnownFunctions",
+    "NewForm",
     "NotSwappableError",
     "Patch",
     "Remade",
@@ -48,8 +64,11 @@ __all__ = [
     "RepairError",
     "SourceFile",
     "StaleSourceError",
+    "TemplateEdit",
+    "TemplateFact",
     "TextSpan",
     "UnfollowedUse",
+    "WidePart",
     "activation_of",
     "applied_at",
     "called_at",

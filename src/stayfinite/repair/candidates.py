@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from stayfinite.repair.api import NoSpellingError
-from stayfinite.repair.edit import Edit, Replacement, insert_imports, overlap
+from stayfinite.repair.edit import Replacement, TemplateEdit, insert_imports, overlap
 from stayfinite.repair.expression import Expression, expressions_in
 from stayfinite.repair.rewrites import MECHANISMS, Facts, Site, Template
 from stayfinite.repair.siblings import siblings
@@ -15,7 +15,9 @@ from stayfinite.repair.source import compile_module
 _MAX_INNER = 4  # operations to try inside an expression that is none itself
 
 
-def candidates(expression: Expression, mechanism: str, facts: Facts | None = None) -> list[Edit]:
+def candidates(
+    expression: Expression, mechanism: str, facts: Facts | None = None
+) -> list[TemplateEdit]:
     """The edits that may repair `expression`, in the order in which to try them.
 
     Where the function does the same thing at other places too, the edit of all of them comes
@@ -28,9 +30,9 @@ def candidates(expression: Expression, mechanism: str, facts: Facts | None = Non
 
     Example:
         >>> for edit in candidates(expression, "singular-gradient", Facts("float32", 0.0, 4.2)):
-        ...     print(edit.description)
-        keep the argument of `sqrt` above 0 (2 places in `triplet_loss`)
-        keep the argument of `sqrt` above 0
+        ...     print(edit.num_places, edit.does)
+        2 BoundAdded(part=<BoundedPart.ARGUMENT: 1>, of='sqrt', low='0', high=None)
+        1 BoundAdded(part=<BoundedPart.ARGUMENT: 1>, of='sqrt', low='0', high=None)
 
     Raises:
         ValueError: `mechanism` is not known.
@@ -38,7 +40,7 @@ def candidates(expression: Expression, mechanism: str, facts: Facts | None = Non
     if mechanism not in MECHANISMS:
         raise ValueError(f"expected one of {sorted(MECHANISMS)}, received {mechanism!r}")
     facts = facts or Facts()
-    found: dict[str, Edit] = {}
+    found: dict[str, TemplateEdit] = {}
     for node in _places(expression, mechanism, facts):
         site = Site(expression.source, node, facts)
         for rewrite in _rewrites(site, mechanism):
@@ -72,7 +74,7 @@ def _rewrites(site: Site, mechanism: str) -> list[Template]:
 
 def _edits(
     expression: Expression, site: Site, rewrite: Template, mechanism: str
-) -> Iterator[Edit | None]:
+) -> Iterator[TemplateEdit | None]:
     group = [rewrite]
     for node in siblings(site, rewrite.kind):
         other = _rewrites(Site(site.source, node, site.facts), mechanism)
@@ -84,19 +86,23 @@ def _edits(
     yield _edit(expression, site, [rewrite])
 
 
-def _edit(expression: Expression, site: Site, group: list[Template]) -> Edit | None:
+def _edit(expression: Expression, site: Site, group: list[Template]) -> TemplateEdit | None:
     imports = dict.fromkeys(line for rewrite in group for line in rewrite.imports)
     pieces: list[Replacement] = [p for rewrite in group for p in rewrite.replacements]
     pieces += insert_imports(site.source, site.node, imports)
     if overlap(pieces):
         return None
-    description = group[0].description
-    if len(group) > 1:
-        description += f" ({len(group)} places in `{expression.function or 'the module'}`)"
-    return Edit(site.source, group[0].kind, description, tuple(sorted(pieces)), len(group))
+    return TemplateEdit(
+        site.source,
+        group[0].kind,
+        tuple(sorted(pieces)),
+        len(group),
+        does=group[0].does,
+        function=expression.function,
+    )
 
 
-def _compiles(edit: Edit) -> bool:
+def _compiles(edit: TemplateEdit) -> bool:
     try:
         compile_module(edit.apply(), edit.source.path)
     except (SyntaxError, ValueError):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from stayfinite.repair.edit_facts import EditFact, TemplateFact
 from stayfinite.repair.source import SourceFile
 
 
@@ -23,19 +24,31 @@ class Replacement:
 class Edit:
     """One proposed repair of `source`.
 
-    `kind` names the rewrite, `description` is one line of plain English, and `num_places` says
-    how many expressions are changed in the same way.
+    `kind` names the rewrite, and `num_places` says how many expressions are changed in the same
+    way.
     """
 
     source: SourceFile
     kind: str
-    description: str
     replacements: tuple[Replacement, ...]
     num_places: int = 1
 
     def apply(self) -> str:
         """The text of the file after the edit."""
         return apply(self.source.text, self.replacements)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateEdit(Edit):
+    """A proposed repair by a template: what it does, and the function of its places."""
+
+    does: EditFact
+    function: str | None = None
+
+    @property
+    def fact(self) -> TemplateFact:
+        """What it does, without the text of the file."""
+        return TemplateFact(self.does, self.num_places, self.function)
 
 
 def overlap(replacements: Iterable[Replacement]) -> bool:

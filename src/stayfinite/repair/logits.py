@@ -69,7 +69,7 @@ class _Move:
         pieces = list(dict.fromkeys(pieces))
         if overlap(pieces):
             return None
-        return Edit(self._source, "logits", "", tuple(sorted(pieces)))
+        return Edit(self._source, "logits", tuple(sorted(pieces)))
 
     def _applied(self, reader: ast.expr, calls: Calls) -> list[Replacement]:
         """The activation of what `reader` gives; empty where that takes more than a few names."""

@@ -9,9 +9,18 @@ import ast
 from collections.abc import Iterator
 
 from stayfinite.repair.creating_call import is_of_class, made_by
-from stayfinite.repair.edit import Edit, Replacement, insert_imports
+from stayfinite.repair.edit import Replacement, TemplateEdit, insert_imports
+from stayfinite.repair.edit_facts import (
+    BoundAdded,
+    BoundedPart,
+    ComputedInFloat32,
+    EditFact,
+    FormWritten,
+    NewForm,
+    WidePart,
+)
 from stayfinite.repair.expression import Expression
-from stayfinite.repair.objects import Remade, Setting
+from stayfinite.repair.objects import ObjectEdit, Remade, Setting
 from stayfinite.repair.rewrites.limits import ceiling
 from stayfinite.repair.rewrites.site import Facts, Site
 from stayfinite.repair.scope import Scope, live_object
@@ -21,9 +30,12 @@ _SETTINGS: dict[str, Setting] = {
     "half-overflow": ("dtype", "float32"),
     "out-of-domain": ("activation", "softplus"),
 }
+_WIDE_LOSS = ComputedInFloat32(WidePart.LOSS)
 
 
-def proposals(expression: Expression, owner: object, mechanism: str, dtype: str) -> list[Remade]:
+def proposals(
+    expression: Expression, owner: object, mechanism: str, dtype: str
+) -> list[ObjectEdit]:
     """What may repair a layer or a loss of the library, best first.
 
     Empty where `expression` does not make `owner`: it may also be the line that starts the
@@ -33,7 +45,7 @@ def proposals(expression: Expression, owner: object, mechanism: str, dtype: str)
     if node is None:
         return []
     found = []
-    for text, description in _texts(Site(expression.source, node, Facts(dtype)), owner, mechanism):
+    for text, does in _texts(Site(expression.source, node, Facts(dtype)), owner, mechanism):
         start, end = expression.source.range_of(node)
         pieces = [Replacement(start, end, text)]
         scope = Scope(expression.source, node)
@@ -41,13 +53,14 @@ def proposals(expression: Expression, owner: object, mechanism: str, dtype: str)
         if text.startswith("losses.") and "losses" not in names:
             pieces += insert_imports(expression.source, node, ["from keras import losses"])
             names["losses"] = live_object("keras.losses")
-        edit = Edit(expression.source, "object", description, tuple(pieces), 1)
-        setting = _SETTINGS.get(mechanism) if description == _as_set(owner, mechanism) else None
-        found.append(Remade(edit, owner, node, text, names, setting))
+        edit = TemplateEdit(expression.source, "object", tuple(pieces), does=does)
+        setting = _SETTINGS.get(mechanism) if does == _as_set(owner, mechanism) else None
+        made = Remade(expression.source.path, owner, node, text, names, setting)
+        found.append((edit, made))
     return found
 
 
-def _texts(site: Site, owner: object, mechanism: str) -> Iterator[tuple[str, str]]:
+def _texts(site: Site, owner: object, mechanism: str) -> Iterator[tuple[str, EditFact]]:
     ops, losses = prefix_of(site, "ops"), prefix_of(site, "losses")
     if is_of_class(owner, "Loss"):
         yield from _loss_texts(site, owner, mechanism, ops, losses)
@@ -57,19 +70,19 @@ def _texts(site: Site, owner: object, mechanism: str) -> Iterator[tuple[str, str
 
 def _loss_texts(
     site: Site, owner: object, mechanism: str, ops: str | None, losses: str | None
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, EditFact]]:
     if site.facts.dtype in ("float16", "bfloat16"):
         if isinstance(site.node, ast.Call):
-            yield _with_keyword(site, "dtype", '"float32"'), "compute the loss in float32"
+            yield _with_keyword(site, "dtype", '"float32"'), _WIDE_LOSS
         elif losses is not None and (name := _class_name(owner)) is not None:
-            yield f'{losses}.{name}(dtype="float32")', "compute the loss in float32"
+            yield f'{losses}.{name}(dtype="float32")', _WIDE_LOSS
     function = getattr(getattr(owner, "fn", None), "__name__", None)
     if function is None or ops is None or losses is None or mechanism == "overflow":
         return
     guarded = f"{ops}.maximum(y_pred, {site.limits.logarithm})"
     yield (
         f"lambda y_true, y_pred: {losses}.{function}(y_true, {guarded})",
-        "keep the predictions above 0 in the loss",
+        BoundAdded(BoundedPart.PREDICTIONS, low="0"),
     )
 
 
@@ -86,7 +99,7 @@ def _class_name(owner: object) -> str | None:
 
 def _layer_texts(
     site: Site, owner: object, mechanism: str, ops: str | None
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, EditFact]]:
     if mechanism == "half-overflow":
         yield _with_keyword(site, "dtype", '"float32"'), _as_set(owner, mechanism)
     if mechanism == "out-of-domain" and is_unbounded(owner):
@@ -100,10 +113,10 @@ def _layer_texts(
             size = bound.removesuffix(".0")
             yield (
                 _with_keyword(site, "activation", bounded),
-                f"keep the operand of the activation below {size}",
+                BoundAdded(BoundedPart.OPERAND_OF_ACTIVATION, high=size),
             )
     if type(owner).__name__ == "UnitNormalization":
-        yield _unit_normalization(site, owner, ops), "keep the divisor above 0"
+        yield _unit_normalization(site, owner, ops), BoundAdded(BoundedPart.DIVISOR, low="0")
 
 
 def _unit_normalization(site: Site, owner: object, ops: str) -> str:
@@ -121,11 +134,11 @@ def is_unbounded(layer: object) -> bool:
     return getattr(getattr(layer, "activation", None), "__name__", None) == "linear"
 
 
-def _as_set(layer: object, mechanism: str) -> str:
+def _as_set(layer: object, mechanism: str) -> EditFact:
     name = type(layer).__name__
     if mechanism == "out-of-domain":
-        return f"give this `{name}` layer the activation softplus"
-    return f"compute this `{name}` layer in float32"
+        return FormWritten(NewForm.SOFTPLUS, name)
+    return ComputedInFloat32(WidePart.LAYER, name)
 
 
 def _with_keyword(site: Site, name: str, value: str) -> str:

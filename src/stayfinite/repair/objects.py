@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stayfinite.repair.creating_call import is_of_class
-from stayfinite.repair.edit import Edit
+from stayfinite.repair.edit import TemplateEdit
 from stayfinite.repair.errors import NotSwappableError
 from stayfinite.repair.expression import Expression
 from stayfinite.repair.scope import Scope, live_object
@@ -28,13 +28,13 @@ _METHODS = ("call", "forward")
 
 @dataclass(frozen=True)
 class Remade:
-    """An edit of the line that made `owner`: `node` of the old text becomes `text`.
+    """The object that an edit makes again: `node`, which made `owner`, becomes `text`.
 
     `setting` is all that the new text changes, where that is known. Then the text needs no
     evaluation, so its arguments may be local variables of a function.
     """
 
-    edit: Edit
+    path: str
     owner: object
     node: ast.expr
     text: str
@@ -90,7 +90,7 @@ class Remade:
         ast.fix_missing_locations(tree)
         ast.increment_lineno(tree, self.node.lineno - 1)
         try:
-            code = compile(tree, self.edit.source.path, "eval")
+            code = compile(tree, self.path, "eval")
             return eval(code, self.names)
         except Exception as error:
             raise NotSwappableError(
@@ -98,8 +98,11 @@ class Remade:
             ) from None
 
 
-def remade(expression: Expression, owner: object, edits: list[Edit]) -> list[Remade]:
-    """The edits of the line that made an operation, as far as they stay inside the expression."""
+ObjectEdit = tuple[TemplateEdit, Remade]
+
+
+def remade(expression: Expression, owner: object, edits: list[TemplateEdit]) -> list[ObjectEdit]:
+    """Those of `edits` of the line that made an operation which stay inside the expression."""
     node = expression.node
     if isinstance(node, ast.AugAssign) or is_of_class(owner, "Layer") or is_of_class(owner, "Loss"):
         return []
@@ -108,7 +111,7 @@ def remade(expression: Expression, owner: object, edits: list[Edit]) -> list[Rem
         text = _inside(expression.source, node, edit)
         if text is not None:
             names = Scope(expression.source, node).module_names
-            found.append(Remade(edit, owner, node, text, names))
+            found.append((edit, Remade(edit.source.path, owner, node, text, names)))
     return found
 
 
@@ -136,7 +139,7 @@ def _operands(node: ast.expr) -> list[ast.expr]:
     return list(node.args) if isinstance(node, ast.Call) else []
 
 
-def _inside(source: SourceFile, node: ast.expr, edit: Edit) -> str | None:
+def _inside(source: SourceFile, node: ast.expr, edit: TemplateEdit) -> str | None:
     """The new text of `node`; None where the edit reaches out of it."""
     start, end = source.grouped_range(node)
     text = source.text[start:end]

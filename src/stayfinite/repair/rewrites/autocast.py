@@ -10,6 +10,7 @@ import builtins
 from collections.abc import Iterator
 
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.edit_facts import ComputedInFloat32, WidePart
 from stayfinite.repair.rewrites.site import Site, Template
 from stayfinite.repair.scope import Scope
 
@@ -40,7 +41,8 @@ def without_autocast(site: Site) -> Iterator[Template]:
         Replacement(starts[n - 1], starts[n - 1], _INDENT) for n in range(first + 1, last + 1)
     ]
     pieces += [site.replace(operand, site.calls.float32(operand.id)) for operand in operands]
-    yield site.rewrite("island", "compute this statement in float32, without autocast", pieces)
+    does = ComputedInFloat32(WidePart.STATEMENT_WITHOUT_AUTOCAST)
+    yield site.rewrite("island", does, pieces)
 
 
 def is_number(scope: Scope, call: ast.Call) -> bool:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.edit_facts import FormWritten, NewForm
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards
 from stayfinite.repair.rewrites.site import Site, Template, spelled
@@ -28,7 +29,7 @@ def rewrites(site: Site) -> Iterator[Template]:
     elif operation.name == "divide" and (divisor := operation.arguments.get("y")) is not None:
         if site.number(divisor) is None:
             pieces = guards.at_least(site, operation, divisor, "1.0")
-            yield site.rewrite("guard", "divide by at least 1", pieces)
+            yield site.rewrite("guard", FormWritten(NewForm.DIVISOR_AT_LEAST_ONE), pieces)
         yield from guards.rewrites(site, guards.DIVISION)
     elif operation.name == "mean":
         yield from _mean(site, operation)
@@ -57,7 +58,7 @@ def _mean(site: Site, operation: Operation) -> Iterator[Template]:
         count = site.calls("sum", site.calls("ones_like", again), **options)
         text = f"{total} / {site.calls.at_least(count, '1')}"
     piece = site.replace(operation.call, text, is_atom=False)
-    yield site.rewrite("count", "divide the sum by at least 1", [piece])
+    yield site.rewrite("count", FormWritten(NewForm.SUM_OVER_AT_LEAST_ONE), [piece])
 
 
 def _deviation(site: Site, operation: Operation) -> Iterator[Template]:
@@ -70,7 +71,7 @@ def _deviation(site: Site, operation: Operation) -> Iterator[Template]:
     end = site.source.range_of(call)[1] - 1
     comma = ", " if call.args or call.keywords else ""
     pieces = [Replacement(end, end, f"{comma}correction=0")]
-    yield site.rewrite("count", "divide by the number of elements, not by one less", pieces)
+    yield site.rewrite("count", FormWritten(NewForm.NUMBER_OF_ELEMENTS), pieces)
 
 
 def _extreme(site: Site, infinity: float) -> Iterator[Template]:
@@ -87,7 +88,6 @@ def _extreme(site: Site, infinity: float) -> Iterator[Template]:
     def chosen(tested: str, x: str) -> str:
         return site.calls("where", f"{tested} == {bound}", site.calls.constant_like("0.0", x), x)
 
-    description = f"0 where `{_called(site)}` has no elements"
     target = parent.targets[0] if isinstance(parent, ast.Assign) else None
     if isinstance(target, ast.Name) and isinstance(parent, ast.Assign) and not parent.targets[1:]:
         end = site.source.range_of(parent)[1]
@@ -98,7 +98,7 @@ def _extreme(site: Site, infinity: float) -> Iterator[Template]:
         name = site.scope.free_name("largest" if infinity < 0 else "smallest")
         text = chosen(f"({name} := {site.text(node)})", name)
         pieces = [site.replace(node, text)]
-    yield site.rewrite("empty", description, pieces)
+    yield site.rewrite("empty", FormWritten(NewForm.ZERO_WHERE_EMPTY, _called(site)), pieces)
 
 
 def _with_values(site: Site) -> ast.AST:
@@ -111,9 +111,10 @@ def _with_values(site: Site) -> ast.AST:
     return parent if is_pair and parent is not None else node
 
 
-def _called(site: Site) -> str:
+def _called(site: Site) -> str | None:
     operation = site.operation
     if operation is not None:
         return spelled(operation)
     function = getattr(site.node, "func", None)
-    return (dotted(function) or ["the reduction"])[-1] if function is not None else "the reduction"
+    names = None if function is None else dotted(function)
+    return names[-1] if names else None

@@ -13,6 +13,7 @@ from dataclasses import replace
 from stayfinite.numerics import functions
 from stayfinite.numerics.functions import Growth, Interval, PoleKind
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.edit_facts import BoundAdded, BoundedPart, FormWritten, NewForm
 from stayfinite.repair.operation import Operation, recognise
 from stayfinite.repair.rewrites import lengths
 from stayfinite.repair.rewrites.clamp import Clamp, assigned
@@ -101,14 +102,16 @@ def _domain(site: Site, operation: Operation) -> Iterator[Template]:
     if not isinstance(row.domain, Interval) or operand is None:
         return
     low, high = int(row.domain.low), row.domain.high
-    known, place = site.limits, f"keep the argument of `{spelled(operation)}`"
+    known, name = site.limits, spelled(operation)
     from_low = f"{low} + {known.margin}" if low else known.margin
     if high == 1:
         pieces = Clamp(site, operation, operand).between(from_low, f"1 - {known.margin}")
-        yield site.rewrite("guard", f"{place} between {low} and 1", pieces)
+        between = BoundAdded(BoundedPart.ARGUMENT, name, low=str(low), high="1")
+        yield site.rewrite("guard", between, pieces)
     elif low:
         pieces = Clamp(site, operation, operand).at_least(from_low)
-        yield site.rewrite("guard", f"{place} above {low}", pieces)
+        above = BoundAdded(BoundedPart.ARGUMENT, name, low=str(low))
+        yield site.rewrite("guard", above, pieces)
     else:
         exponent = _EXPONENTS.get(operation.name)
         floors = [known.logarithm, known.lowest]
@@ -117,13 +120,14 @@ def _domain(site: Site, operation: Operation) -> Iterator[Template]:
         elif row.singular is not None:
             floors = [known.lowest]  # the value is finite at 0, so a bound need not move it
         for floor in dict.fromkeys(floors):
-            yield _floor(site, operation, operand, floor, f"{place} above 0")
+            above_zero = BoundAdded(BoundedPart.ARGUMENT, name, low="0")
+            yield _floor(site, operation, operand, floor, above_zero)
 
 
 def _floor(
-    site: Site, operation: Operation, operand: ast.expr, floor: str, description: str
+    site: Site, operation: Operation, operand: ast.expr, floor: str, does: BoundAdded
 ) -> Template:
-    return site.rewrite("guard", description, at_least(site, operation, operand, floor))
+    return site.rewrite("guard", does, at_least(site, operation, operand, floor))
 
 
 def _divide(site: Site, operation: Operation) -> Iterator[Template]:
@@ -139,9 +143,10 @@ def _divide(site: Site, operation: Operation) -> Iterator[Template]:
             yield replace(rewrite, kind="root")
     if _has_no_sign(site):
         for floor in dict.fromkeys((site.limits.divisor, site.limits.lowest)):
-            yield _floor(site, operation, divisor, floor, "keep the divisor above 0")
+            above_zero = BoundAdded(BoundedPart.DIVISOR, low="0")
+            yield _floor(site, operation, divisor, floor, above_zero)
     pieces = one_where_zero(site, divisor)
-    yield site.rewrite("where", "divide by 1 where the divisor is 0", pieces)
+    yield site.rewrite("where", FormWritten(NewForm.ONE_AS_DIVISOR), pieces)
 
 
 def _power(site: Site, operation: Operation, mechanism: str | None) -> Iterator[Template]:
@@ -157,7 +162,7 @@ def _power(site: Site, operation: Operation, mechanism: str | None) -> Iterator[
         if isinstance(site.node, ast.AugAssign):
             text = site.text(base)
             pieces = assigned(site, site.calls.one_where_zero(text, text))
-        yield site.rewrite("where", f"use 1 as the base of `{name}` where it is 0", pieces)
+        yield site.rewrite("where", FormWritten(NewForm.ONE_AS_BASE, name), pieces)
     is_root = exponent is None or 0 < exponent < 1
     if is_root and mechanism in (None, SINGULAR):
         floor = power_floor(dtype, 0.5 if exponent is None else exponent)
@@ -172,7 +177,8 @@ def _above_zero(site: Site, operation: Operation, floor: str) -> Template:
         pieces = assigned(site, site.calls.at_least(site.text(base), floor))
     else:
         pieces = at_least(site, operation, base, floor)
-    return site.rewrite("guard", f"keep the base of `{spelled(operation)}` above 0", pieces)
+    above_zero = BoundAdded(BoundedPart.BASE, spelled(operation), low="0")
+    return site.rewrite("guard", above_zero, pieces)
 
 
 def _signed(site: Site, operation: Operation, floor: str) -> Iterator[Template]:
@@ -185,8 +191,7 @@ def _signed(site: Site, operation: Operation, floor: str) -> Iterator[Template]:
     (start, end), (left, right) = site.source.range_of(site.node), site.source.grouped_range(base)
     text = f"{sign} * {site.source.text[start:left]}{size}{site.source.text[right:end]}"
     pieces = [site.replace(site.node, text, is_atom=False)]
-    description = f"take `{spelled(operation)}` of the size of the base, and keep its sign"
-    yield site.rewrite("signed", description, pieces)
+    yield site.rewrite("signed", FormWritten(NewForm.SIZE_AND_SIGN, spelled(operation)), pieces)
 
 
 def _steep(site: Site, operation: Operation, limit: float) -> Iterator[Template]:
@@ -198,8 +203,8 @@ def _steep(site: Site, operation: Operation, limit: float) -> Iterator[Template]
     # The lower bound is for what is squared, or multiplied by something large, later on.
     for bound in (limit, _MODEST) if limit > _MODEST else (limit,):
         pieces = Clamp(site, operation, operand).at_most(f"{bound}.0")
-        description = f"keep the argument of `{spelled(operation)}` below {bound}"
-        yield site.rewrite("clip", description, pieces)
+        below = BoundAdded(BoundedPart.ARGUMENT, spelled(operation), high=str(bound))
+        yield site.rewrite("clip", below, pieces)
 
 
 def _inside(site: Site, operation: Operation, bound: str) -> Template:
@@ -209,9 +214,10 @@ def _inside(site: Site, operation: Operation, bound: str) -> Template:
         pieces = assigned(site, site.calls("clip", site.text(operand), f"-{bound}", bound))
     else:
         pieces = Clamp(site, operation, operand).between(f"-{bound}", bound)
-    word, size = ("base" if operation.name == "power" else "argument"), bound.removesuffix(".0")
-    description = f"keep the {word} of `{spelled(operation)}` between -{size} and {size}"
-    return site.rewrite("clip", description, pieces)
+    part = BoundedPart.BASE if operation.name == "power" else BoundedPart.ARGUMENT
+    size = bound.removesuffix(".0")
+    between = BoundAdded(part, spelled(operation), low=f"-{size}", high=size)
+    return site.rewrite("clip", between, pieces)
 
 
 def _product(site: Site, operation: Operation) -> Iterator[Template]:
@@ -224,8 +230,8 @@ def _product(site: Site, operation: Operation) -> Iterator[Template]:
     options = {} if axis is None else {"axis": site.text(axis)}
     logs = site.calls(total, site.calls("log", site.text(operation.arguments["x"])), **options)
     text = site.calls("exp", site.calls.at_most(logs, f"{limit}.0"))
-    description = f"compute `{spelled(operation)}` from logarithms, and keep it in range"
-    yield site.rewrite("logs", description, [site.replace(operation.call, text)])
+    logarithms = FormWritten(NewForm.LOGARITHMS, spelled(operation))
+    yield site.rewrite("logs", logarithms, [site.replace(operation.call, text)])
 
 
 def _without_small_constant(site: Site, operand: ast.expr, bound: str) -> ast.expr:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from stayfinite.numerics.dtypes import largest
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.edit_facts import ComputedInFloat32, FormWritten, NewForm, WidePart
 from stayfinite.repair.operation import recognise
 from stayfinite.repair.rewrites import guards
 from stayfinite.repair.rewrites.autocast import is_number, without_autocast
@@ -26,9 +27,9 @@ def rewrites(site: Site) -> Iterator[Template]:
         inside = [tensor for operand in operands for tensor in _inside(site, operand)]
         if inside:
             pieces = [site.replace(n, site.calls.float32(site.text(n))) for n in inside]
-            yield site.rewrite("float32", "compute this in float32", pieces)
+            yield site.rewrite("float32", ComputedInFloat32(WidePart.OPERATION), pieces)
         pieces = [_in_float32(site, operand) for operand in operands]
-        yield site.rewrite("float32", "compute this in float32", pieces)
+        yield site.rewrite("float32", ComputedInFloat32(WidePart.OPERATION), pieces)
     yield from _islands(site)
     yield from without_autocast(site)
     yield from guards.rewrites(site, guards.OVERFLOW)
@@ -42,8 +43,8 @@ def _smaller_literal(site: Site) -> Iterator[Template]:
         number = site.number(node)
         if number is not None and abs(number) > largest("float16"):
             piece = site.replace(node, "-3e4" if number < 0 else "3e4")
-            description = f"use a number that float16 holds for {site.text(node)}"
-            yield site.rewrite("literal", description, [piece])
+            does = FormWritten(NewForm.NUMBER_OF_FLOAT16, number=site.text(node))
+            yield site.rewrite("literal", does, [piece])
             return
 
 
@@ -57,12 +58,13 @@ def _wider_cast(site: Site) -> Iterator[Template]:
         name = next((n for n in _HALF if text.strip("\"'").rpartition(".")[2] == n), None)
         if name is not None:
             piece = site.replace(word, text.replace(name, "float32"))
-            yield site.rewrite("cast", "stay in float32", [piece])
+            yield site.rewrite("cast", FormWritten(NewForm.NO_CAST), [piece])
             return
     function = site.node.func
     if isinstance(function, ast.Attribute) and function.attr == "half" and not words:
         start = site.source.range_of(site.node.func)[1] - len("half")
-        yield site.rewrite("cast", "stay in float32", [Replacement(start, start + 4, "float")])
+        piece = Replacement(start, start + 4, "float")
+        yield site.rewrite("cast", FormWritten(NewForm.NO_CAST), [piece])
 
 
 def _operands(site: Site) -> Iterator[list[ast.expr]]:
@@ -111,11 +113,11 @@ def _islands(site: Site) -> Iterator[Template]:
     around = (n for n in site.source.ancestors(site.node) if isinstance(n, ast.stmt))
     statement = getattr(next(around, site.node), "value", None) or site.node
     function = enclosing_function(site.source, site.node)
-    for part, words in ((statement, "statement"), (function, "function")):
+    for part, wide in ((statement, WidePart.STATEMENT), (function, WidePart.FUNCTION)):
         operands = [] if part is None else list(_tensors(site, part))
         if len(operands) > 1:
             pieces = [site.replace(n, site.calls.float32(site.text(n))) for n in operands]
-            yield site.rewrite("island", f"compute this {words} in float32", pieces)
+            yield site.rewrite("island", ComputedInFloat32(wide), pieces)
 
 
 def _tensors(site: Site, part: ast.AST) -> Iterator[ast.expr]:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.edit_facts import FormWritten, NewForm
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites.limits import power_floor
 from stayfinite.repair.rewrites.site import Site, Template, spelled
@@ -46,8 +47,8 @@ def _normalize(site: Site, operation: Operation) -> Iterator[Template]:
         text = f"{factor} * {site.calls('rsqrt', guarded)}"
     else:
         text = f"{factor} / {site.calls('sqrt', guarded)}"
-    description = f"write `{spelled(operation)}` so that it divides by a length that stays above 0"
-    yield site.rewrite("guard", description, [site.replace(operation.call, text, is_atom=False)])
+    above_zero = FormWritten(NewForm.LENGTH_ABOVE_ZERO, spelled(operation))
+    yield site.rewrite("guard", above_zero, [site.replace(operation.call, text, is_atom=False)])
 
 
 def _std(site: Site, operation: Operation) -> Iterator[Template]:
@@ -93,12 +94,12 @@ def _arctan2(site: Site, operation: Operation) -> Iterator[Template]:
     size = f"{site.calls('abs', site.text(y))} + {site.calls('abs', site.text(x))}"
     start, end = site.source.grouped_range(x)
     pieces = [Replacement(start, end, site.calls.one_where_zero(size, site.text(x)))]
-    description = f"give `{spelled(operation)}` the point (0, 1) where it had (0, 0)"
-    yield site.rewrite("guard", description, pieces)
+    point = FormWritten(NewForm.POINT_WITH_ANGLE, spelled(operation))
+    yield site.rewrite("guard", point, pieces)
 
 
-def _as_root(operation: Operation) -> str:
-    return f"write `{spelled(operation)}` as a square root that stays above 0"
+def _as_root(operation: Operation) -> FormWritten:
+    return FormWritten(NewForm.ROOT_ABOVE_ZERO, spelled(operation))
 
 
 def _option(site: Site, operation: Operation, role: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from stayfinite.numerics import functions
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.edit_facts import FormWritten, NewForm
 from stayfinite.repair.operation import Operation, recognise
 from stayfinite.repair.rewrites import guards
 from stayfinite.repair.rewrites.clamp import Clamp
@@ -46,8 +47,8 @@ def fully_masked_row(site: Site) -> Iterator[Template]:
     if operation.name in ("softmax", "log_softmax", "logsumexp"):
         bound = f"-{site.limits.score}"
         pieces = Clamp(site, operation, operation.arguments["x"]).at_least(bound)
-        description = f"keep the operand of `{spelled(operation)}` finite"
-        yield site.rewrite("guard", description, pieces)
+        finite = FormWritten(NewForm.FINITE_OPERAND, spelled(operation))
+        yield site.rewrite("guard", finite, pieces)
     yield from _finite_mask(site)
     yield from guards.rewrites(site, guards.DIVISION)
     yield from guards.rewrites(site, guards.LOGARITHM)
@@ -75,8 +76,8 @@ def _earlier_nan_to_num(site: Site) -> Iterator[Template]:
         pieces = [Replacement(end, end, ".nan_to_num()")]  # a tensor of PyTorch's
     else:
         pieces = site.wrap(operand, lambda x: f"{site.text(name)}({x})")
-    description = f"take NaN out before `{spelled(operation)}`, not after it"
-    yield site.rewrite("nan-to-num", description, pieces)
+    earlier = FormWritten(NewForm.EARLIER_NAN_TO_NUM, spelled(operation))
+    yield site.rewrite("nan-to-num", earlier, pieces)
 
 
 def _double_where(
@@ -87,8 +88,8 @@ def _double_where(
     branches = (x, other) if choice.keeps_true else (other, x)
     start, end = site.source.grouped_range(operand)
     pieces = [Replacement(start, end, site.calls("where", condition, *branches))]
-    description = f"give `{spelled(operation)}` {harmless} wherever `where` discards its result"
-    return site.rewrite("double-where", description, pieces)
+    does = FormWritten(NewForm.HARMLESS_OPERAND, spelled(operation), harmless)
+    return site.rewrite("double-where", does, pieces)
 
 
 def _choice(site: Site) -> _Choice | None:
@@ -135,7 +136,8 @@ def _finite_mask(site: Site) -> Iterator[Template]:
         if isinstance(node, ast.expr) and (sign := _sign_of_infinity(site, node)) is not None
     ]
     if pieces:
-        yield site.rewrite("mask", f"mask with -{number}, which is finite", pieces)
+        finite = FormWritten(NewForm.FINITE_MASK, number=f"-{number}")
+        yield site.rewrite("mask", finite, pieces)
 
 
 def _sign_of_infinity(site: Site, node: ast.expr) -> str | None:

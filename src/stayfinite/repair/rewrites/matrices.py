@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stayfinite.repair.api import NoSpellingError
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.edit_facts import FormWritten, NewForm
 from stayfinite.repair.rewrites.site import Site, Template
 
 SHIFT = "shift"
@@ -35,8 +36,8 @@ def rewrites(site: Site) -> Iterator[Template]:
         shifted = f"{first} + 1e{power} * {_identity(site, again)}"
         start, end = site.source.grouped_range(matrix)
         pieces = [Replacement(start, end, f"({shifted})" if is_method else shifted)]
-        description = f"add 1e{power} to the diagonal of the matrix, which changes every step"
-        yield site.rewrite(SHIFT, description, pieces)
+        does = FormWritten(NewForm.SHIFTED_MATRIX, number=f"1e{power}")
+        yield site.rewrite(SHIFT, does, pieces)
 
 
 def _identity(site: Site, matrix: str) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 from stayfinite.repair.api import Api, Calls
 from stayfinite.repair.dialects import home_of
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.edit_facts import EditFact
 from stayfinite.repair.locals import Locals
 from stayfinite.repair.operation import Operation, is_pure_call, recognise
 from stayfinite.repair.rewrites.limits import Limits, limits
@@ -41,7 +42,7 @@ class Template:
     """One way to write one place differently."""
 
     kind: str
-    description: str
+    does: EditFact
     replacements: tuple[Replacement, ...]
     imports: tuple[str, ...] = ()
 
@@ -146,9 +147,9 @@ class Site:
             return not is_sum or (parent.right is node and text.startswith("-"))
         return isinstance(parent, ast.UnaryOp | ast.Attribute | ast.Subscript | ast.Await)
 
-    def rewrite(self, kind: str, description: str, pieces: Iterable[Replacement]) -> Template:
+    def rewrite(self, kind: str, does: EditFact, pieces: Iterable[Replacement]) -> Template:
         """The finished proposal, with the imports of the calls since the last one."""
-        return Template(kind, description, tuple(pieces), self.calls.take_imports())
+        return Template(kind, does, tuple(pieces), self.calls.take_imports())
 
 
 def is_library_call(scope: Scope, call: ast.Call) -> bool:
@@ -158,7 +159,7 @@ def is_library_call(scope: Scope, call: ast.Call) -> bool:
 
 
 def spelled(operation: Operation) -> str:
-    """The operation by the name that the user has for it, for a description."""
+    """The operation by the name that the user has for it."""
     if operation.style != "operator":
         return operation.attribute
     return {"divide": "/", "power": "**"}.get(operation.name, operation.name)

@@ -60,9 +60,9 @@ class Changes:
         """The file with the changes."""
         return self.source.with_text(apply(self.source.text, self.replacements))
 
-    def edit(self, kind: str, description: str, num_places: int = 1) -> Edit:
+    def edit(self, kind: str, num_places: int = 1) -> Edit:
         """The changes as an edit of the file."""
-        return Edit(self.source, kind, description, self.replacements, num_places)
+        return Edit(self.source, kind, self.replacements, num_places)
 
     def range_of(self, node: ast.expr | ast.stmt) -> Range:
         """The position of a node as `libcst` counts it in the block: columns in characters."""

@@ -46,7 +46,7 @@ def repeated(changes: Changes, places: Container[ast.AST]) -> Edit | None:
     old, new = changes.source.text, after.text
     start, end = common(old, new)
     piece = Replacement(start, len(old) - end, new[start : len(new) - end])
-    return Edit(changes.source, "formula", "", (piece,), num_places)
+    return Edit(changes.source, "formula", (piece,), num_places)
 
 
 def _alike(first: Operation, other: Operation) -> bool:

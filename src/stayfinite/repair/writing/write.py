@@ -54,43 +54,43 @@ def available(extraction: Extraction) -> frozenset[str]:
     return frozenset(op for op in ops if speller.can_spell(op))
 
 
-def write(extraction: Extraction, rewritten: Node, description: str = "") -> Written:
+def write(extraction: Extraction, rewritten: Node) -> Written:
     """The smallest edit after which the function computes `rewritten` where it computes the root.
 
     The edited source is extracted again, and only an edit that gives the wanted formula counts.
 
     Example:
-        >>> written = write(extraction, rewrite.root, "use `log_softmax`")
+        >>> written = write(extraction, rewrite.root)
         >>> print(Patch.start(written.edit.source).then(written.edit).diff())
 
     Raises:
         CannotWriteError: no place is found where the new expression can be written.
     """
     try:
-        return _with_names(extraction, rewritten, description)
+        return _with_names(extraction, rewritten)
     except CannotWriteError:
         for inlined in with_bodies(extraction, rewritten):
             with contextlib.suppress(CannotWriteError):
-                written = _with_names(inlined.extraction, inlined.rewritten, description)
+                written = _with_names(inlined.extraction, inlined.rewritten)
                 if written.edit.source.path == inlined.source.path:
                     return _joined(inlined.source, written)
         raise
 
 
-def _with_names(extraction: Extraction, rewritten: Node, description: str) -> Written:
+def _with_names(extraction: Extraction, rewritten: Node) -> Written:
     """The smallest edit, else one that first gives a name to what a call gives."""
     try:
-        return _written(extraction, rewritten, description)
+        return _written(extraction, rewritten)
     except CannotWriteError:
         for source, named in with_names(extraction, rewritten):
             with contextlib.suppress(CannotWriteError):
-                written = _written(named, rewritten, description)
+                written = _written(named, rewritten)
                 if written.edit.source.path == source.path:
                     return _joined(source, written)
             # A ratio of two heads hides the logits of both.
             for second, both in with_names(named, rewritten):
                 with contextlib.suppress(CannotWriteError):
-                    written = _written(both, rewritten, description)
+                    written = _written(both, rewritten)
                     if written.edit.source.path == second.path == source.path:
                         return _joined(source, written)
         raise
@@ -101,11 +101,11 @@ def _joined(source: SourceFile, written: Written) -> Written:
     old, new = source.text, written.edit.apply()
     start, end = common(old, new)
     piece = Replacement(start, len(old) - end, new[start : len(new) - end])
-    edit = Edit(source, written.edit.kind, written.edit.description, (piece,))
+    edit = Edit(source, written.edit.kind, (piece,))
     return Written(edit, None, written.root)
 
 
-def _written(extraction: Extraction, rewritten: Node, description: str) -> Written:
+def _written(extraction: Extraction, rewritten: Node) -> Written:
     reasons: list[str] = []
     tries = 0
     for old, new in _pairs(extraction, rewritten):
@@ -114,7 +114,7 @@ def _written(extraction: Extraction, rewritten: Node, description: str) -> Writt
                 break
             try:
                 tries += 1
-                return _Attempt(extraction, rewritten, origin, old, new).run(description)
+                return _Attempt(extraction, rewritten, origin, old, new).run()
             except (
                 CannotChangeError,
                 CannotPrintError,
@@ -159,7 +159,7 @@ class _Attempt:
         self._old = old
         self._new = new
 
-    def run(self, description: str) -> Written:
+    def run(self) -> Written:
         """The checked edit."""
         reason = "the edited source computes another formula"
         for may_assign in (True, False):
@@ -178,7 +178,7 @@ class _Attempt:
                 after = changes.after
             root = self._root(changes, after)
             if root is not None:
-                return Written(changes.edit("formula", description), changes, root)
+                return Written(changes.edit("formula"), changes, root)
             if not changes.lines:
                 break
         raise CannotPrintError(reason)

@@ -35,7 +35,9 @@ from stayfinite.experiments.source_fix import Description, SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.incident import FixKind, Objection
 from stayfinite.numerics.dtypes import largest
+from stayfinite.repair import TemplateFact
 from stayfinite.report.wording import libraries
+from stayfinite.report.wording.edits import template
 from stayfinite.report.wording.trials import not_tried, statistics
 from stayfinite.report.words import as_given, names, number, plural, sample_list
 
@@ -186,7 +188,7 @@ def instead(fix: SourceFix, op: str) -> tuple[str, ...]:
 
 def _edits(edits: Iterable[Description]) -> str:
     """What the edits do; one that is made at several places is told once."""
-    told = Counter((_edit(edit), isinstance(edit, str)) for edit in edits)
+    told = Counter((_edit(edit), isinstance(edit, TemplateFact)) for edit in edits)
     return "; ".join(
         f"{text} ({number} places)" if number > 1 and is_whole else text
         for (text, is_whole), number in told.items()
@@ -203,7 +205,8 @@ def _edit(edit: Description) -> str:
                 f"remove the {removed}, so that the network gives its operand (for predictions "
                 f"apply the {op} to what it returns)"
             )
-    return edit
+        case TemplateFact():
+            return template(edit)
 
 
 def rewritten(edit: RewrittenFormula) -> str:
