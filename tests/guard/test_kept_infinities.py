@@ -62,13 +62,19 @@ class TrainedBound(layers.Layer):
         return ops.minimum(x, self.high)
 
 
-@SLOW_IF_COMPILED
-@pytest.mark.parametrize("frozen", [False, True])
-def test_infinite_weight_of_a_layer_of_the_user_that_stays_is_no_incident(frozen, tmp_path):
+def network_with_trained_bound(*, frozen=False):
     bound = TrainedBound()
     model = keras.Sequential([keras.Input((4,)), bound, layers.Dense(1)])
     bound.trainable = not frozen
     model.compile("adam", "mse")
+    return model
+
+
+@SLOW_IF_COMPILED
+@pytest.mark.parametrize("frozen", [False, True])
+def test_infinite_weight_of_a_layer_of_the_user_that_stays_is_no_incident(frozen, tmp_path):
+    model = network_with_trained_bound(frozen=frozen)
+    bound = model.layers[0]
     model.fit(X, X[:, :1], batch_size=8, verbose=0, callbacks=[Guard(keep=tmp_path)])
     assert np.isinf(ops.convert_to_numpy(bound.high)).all()
     kernel = model.layers[-1].kernel

@@ -28,6 +28,7 @@ from stayfinite.saving.guarded import make_files_safe
 from tests import versions
 from tests.guard import nets
 from tests.guard.test_kept_infinities import network as network_with_bounds
+from tests.guard.test_kept_infinities import network_with_trained_bound
 
 X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
 Y = X[:, :1]
@@ -212,12 +213,15 @@ def test_a_damaged_file_is_no_finite_one(tmp_path):
     assert len(stayfinite.verify(path)) > 4
 
 
-def test_infinities_that_a_statistic_may_keep_are_saved(tmp_path):
+@pytest.mark.parametrize("make", [network_with_bounds, network_with_trained_bound])
+def test_infinities_that_a_variable_may_keep_are_saved(make, tmp_path):
     checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "m.weights.h5", save_weights_only=True)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*not finite")
-        fit(network_with_bounds(), stayfinite.Guard(), checkpoint)
+        fit(make(), stayfinite.Guard(), checkpoint)
+        fit(make(), stayfinite.Guard(), stayfinite.SafeCheckpoint(tmp_path / "ck"))
     assert (tmp_path / "m.weights.h5").is_file()
+    assert list((tmp_path / "ck").glob("step-*"))
 
 
 @SAME_ON_EACH

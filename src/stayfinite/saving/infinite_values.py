@@ -1,6 +1,7 @@
-"""Which variables of a model may be saved with infinities, that are kept on purpose.
+"""Which variables of a model may be saved with infinities: those that a training may keep them in.
 
-A statistic of the user's own may hold a bound, as a minimum so far; one of a layer of Keras not.
+A weight or statistic of the user's own may hold a bound, as a minimum so far; one of a layer of
+Keras not.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from stayfinite.frameworks.keras.model_subject import KerasModel
-from stayfinite.frameworks.keras.roles import variables_of_keras
+from stayfinite.frameworks.keras.roles import may_keep_infinity
 
 
 def may_be_infinite(model: Any) -> set[int]:
     """The identities of the variables of a Keras model that may be infinite in a file."""
-    of_keras = variables_of_keras(KerasModel(model, weak=True))
-    return {id(variable) for variable in model.non_trainable_variables} - of_keras
+    subject = KerasModel(model, weak=True)
+    variables = [*subject.trainable_variables, *subject.non_trainable_variables]
+    return {id(variables[position]) for position in may_keep_infinity(subject)}

@@ -101,10 +101,11 @@ def fingerprint(model: Any) -> int | None:
 def not_finite(checkpoint: Checkpoint, model: Any) -> str | None:
     """The name of a variable of `model` that may not be saved with its values; None if all may."""
     ids = may_be_infinite(model)
-    finite = {str(each.path) for each in model.non_trainable_variables if id(each) not in ids}
+    variables = (*model.trainable_variables, *model.non_trainable_variables)
+    finite = {str(each.path) for each in variables if id(each) not in ids}
     for group, paths in checkpoint.facts["variables"].items():
         for n, path in enumerate(paths):
-            is_free = group == "non_trainable" and str(path) not in finite
+            is_free = group in ("trainable", "non_trainable") and str(path) not in finite
             if not may_be_saved(checkpoint.arrays[f"{group}/{n}"], may_be_infinite=is_free):
                 return str(path)
     return None
