@@ -27,7 +27,7 @@ CASES = [
 def test_the_exact_twin_is_written(case):
     naive = extracted(case.naive, case.arrays(), case.receiver)
     exact = extracted(case.exact, case.arrays(), case.receiver)
-    written = write(naive, exact.root, "use the exact form")
+    written = write(naive, exact.root)
     patch = Patch.start(written.edit.source).then(written.edit)
     last = case.name.rpartition(".")[2]
     now = _function(patch.source.text, last)

@@ -52,6 +52,6 @@ def test_a_function_gets_the_value_of_a_variable(name, line):
         extracted(getattr(Baseline, each), {"x": ARRAYS["x"]}, living)
         for each in (name, f"{name}_exact")
     )
-    written = write(naive, exact.root, "use the exact form")
+    written = write(naive, exact.root)
     patch = Patch.start(written.edit.source).then(written.edit)
     assert f"+        {line}" in patch.diff("file.py").splitlines()
