@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 
 from stayfinite.repair.formula import Node, constant, name_of, node, walk
 
-# Operations that only pick or move the elements of their first operand.
-MOVES_FIRST = tuple(
-    "broadcast_to diagonal expand_dims flip index pick reshape roll squeeze stop_gradient"
-    " take_along_axis transpose".split()
+# Operations that only pick or move the elements of their first operand, and its gradient with them.
+REARRANGES = tuple(
+    "broadcast_to diagonal expand_dims flip index pick reshape roll squeeze take_along_axis"
+    " transpose".split()
 )
+# The same for values alone.
+MOVES_FIRST = (*REARRANGES, "stop_gradient")
 
 
 def number(x: Node) -> float | None:

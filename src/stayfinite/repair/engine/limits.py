@@ -23,7 +23,6 @@ from stayfinite.repair.engine.structure import finite
 from stayfinite.repair.engine.zero_safe import is_ordinary
 from stayfinite.repair.formula import LeafRole, Node, constant, node, walk
 
-VIEWS = frozenset("broadcast_to expand_dims index pick reshape squeeze take_along_axis".split())
 OFFSETS = (1.0, 0.5, -0.5)  # the first one at which a form is ordinary is taken
 POINTS = (0.0, 1.0, -1.0, 2.0)
 # Distance below which the polynomial is taken, and its number of terms; cheapest first.
@@ -125,7 +124,8 @@ def _points(context: Context, target: Node) -> Iterator[Point]:
     parts = [x for x in walk(target) if x.op != "constant" and x is not target]
     leaves = [x for x in parts if x.op == "leaf" and _movable(x)]
     inner = [x for x in parts if x.op != "leaf" and x.op not in ("exp", "where") and x.operands]
-    views = [x for x in inner if all(part.op in VIEWS or part in leaves for part in walk(x))]
+    moves = build.REARRANGES
+    views = [x for x in inner if all(part.op in moves or part in leaves for part in walk(x))]
     pairs = list(dict.fromkeys((*_compared(target), *itertools.combinations((*leaves, *views), 2))))
     equal = [Point(a, b) for a, b in pairs if _independent(a, b) and _same(bad(a), bad(b))]
     yield from (point for point in equal if (point.variable, point.at) in _compared(target))

@@ -9,9 +9,6 @@ from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import number
 from stayfinite.repair.formula import LeafRole, Node, node
 
-# Operations that pick or move the elements of their first operand, and change none of them.
-_PICKS = frozenset("diagonal flip index pick roll take_along_axis".split())
-
 
 @dataclass(frozen=True)
 class Linear:
@@ -148,7 +145,7 @@ def _alternatives(total: Linear, term: Node, coefficient: float) -> Iterator[tup
 
 def _picked(x: Node, source: Node, factor: float, whole: Node) -> Node | None:
     """The same elements of `whole` if `factor * x` picks elements of `source`."""
-    if x.op in _PICKS or x.op == "squeeze":
+    if x.op in build.REARRANGES:
         inner, rest = x.operands[0], x.operands[1:]
         if linear(source).terms == Linear({inner: factor}).terms:
             return node(x.op, whole, *rest, **dict(x.attributes))
@@ -157,7 +154,7 @@ def _picked(x: Node, source: Node, factor: float, whole: Node) -> Node | None:
     named = x.op == "multiply" and build.value(x.operands[0]) is not None
     if named or (x.op == "divide" and build.value(x.operands[1])):
         picks = x.operands[1 if named else 0]
-        if picks.op in _PICKS:
+        if picks.op in build.REARRANGES:
             wide = build.rebuilt(
                 x,
                 (x.operands[0], picks.operands[0]) if named else (picks.operands[0], x.operands[1]),

@@ -23,7 +23,7 @@ MOVES = {
 # Operations that are not below 0 where no operand is.
 KEEPS_SIGN = frozenset("add concatenate cumprod cumsum divide mean multiply prod stack sum".split())
 # Operations that are 0 or 1 where all operands are.
-BINARY = frozenset("broadcast_to cast expand_dims index multiply reshape squeeze".split())
+KEEPS_MASK = frozenset({*build.MOVES_FIRST, "cast", "multiply"})
 
 
 class Domain:
@@ -78,7 +78,7 @@ class Domain:
         operands = x.operands
         if x.op == "subtract" and number(operands[0]) == 1:
             operands = operands[1:]
-        elif x.op not in BINARY:
+        elif x.op not in KEEPS_MASK:
             return None
         parts = [self.masks(operand) for operand in operands]
         if any(part is None for part in parts):
