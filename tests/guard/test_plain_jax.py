@@ -237,18 +237,20 @@ def test_a_number_of_python_in_the_state_gets_the_type_that_it_has_without_the_g
         loss, gradient = jax.value_and_grad(loss_of)(state["w"])
         scale, mean = state["scale"] * jnp.float32(1.001), 0.9 * state["mean"] + 0.1 * loss
         w = state["w"] - 0.1 * gradient
-        return {"w": w, "scale": scale, "mean": mean, "number": state["number"] + 1}, loss
+        found = {"scale": scale, "mean": mean, "number": state["number"] + 1}
+        return {"w": w, **found, "kept": state["kept"], "given": True}, (loss, False)
 
     ends = []
     for function in (jax.jit(step), guarded := guard(jax.jit(step))):
         state = {"w": jnp.full((4, 1), 0.37), "scale": 1.0, "mean": 0.0, "number": 0}
+        state |= {"kept": False, "given": True}
         for number in range(4):
-            state, _ = function(state, jax.random.normal(jax.random.key(number), (8, 4)))
-        ends.append(state)
+            state, rest = function(state, jax.random.normal(jax.random.key(number), (8, 4)))
+        ends.append((state, rest))
     guarded.check()
     assert_bit_equal(*([np.asarray(leaf) for leaf in jax.tree.leaves(end)] for end in ends))
     for one, other in zip(*map(jax.tree.leaves, ends), strict=True):
-        assert one.weak_type == other.weak_type
+        assert (one.dtype, one.weak_type) == (other.dtype, other.weak_type)
 
 
 def test_donated_arguments_are_not_donated(guard):

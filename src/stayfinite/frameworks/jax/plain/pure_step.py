@@ -46,6 +46,12 @@ _NOT_TRACEABLE = (
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
+_COMPILED = type(jax.jit(lambda: None))
+
+
+def _first_numbers(step: Callable[..., Any]) -> Numbers:
+    """`jax.jit` takes booleans as arrays, and returns them as such; others leave them."""
+    return Numbers.WITH_BOOLEANS if isinstance(step, _COMPILED) else Numbers.TRACED
 
 
 class PureStep:
@@ -81,7 +87,7 @@ class PureStep:
         self._named = named
         self._names = TracedNames()
         self._static = static_names(step)
-        self._numbers = Numbers.TRACED
+        self._numbers = _first_numbers(step)
         self._state: StateArguments | None = None
         self._program: CallProgram | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -154,7 +160,7 @@ class PureStep:
         """What shows whether all gradients and the new state of the last traced call are finite."""
         if self._state is None or self._program is None:
             return None
-        read = to_read(self.function, self._program, self._state)
+        read = to_read(self.function, self._program, self._state, self._returned)
         names = (*self.weights, *self.others)
         positions = tuple(n for n, name in enumerate(names) if name in read.state)
         return ArraysRead(read.num_gradients, read.gradients, positions)
@@ -197,11 +203,13 @@ class PureStep:
 
     def _begin(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         # A number may have been a static argument of the `jit` that was taken off.
-        for numbers in Numbers:
+        for numbers in list(Numbers)[list(Numbers).index(self._numbers) :]:
             self._numbers = numbers
             call = self._arguments(args, keywords)
             try:
-                state = find_state(self.function, call, self._named, self.from_gradients)
+                state = find_state(
+                    self.function, call, self._named, self.from_gradients, self._returned
+                )
                 break
             except (*_NOT_TRACEABLE, TypeError) as error:
                 self._last_form = None
@@ -222,10 +230,15 @@ class PureStep:
         self.calls = CallPlans(self.weights, self.others)
         self.skips_bad_updates = state.leaves_out_bad or skips_bad_updates(self.others)
 
+    @property
+    def _returned(self) -> Numbers:
+        """Which numbers of Python are arrays in the result."""
+        return Numbers.TRACED if self._numbers is not Numbers.WITH_BOOLEANS else self._numbers
+
     def has_plain_calls(self, form: ArgumentsForm) -> bool:
         """Whether JAX can take calls of this form, and their results, as they are."""
         return (
-            self._numbers is Numbers.TRACED
+            self._numbers in (Numbers.WITH_BOOLEANS, Numbers.TRACED)
             and not form.objects
             and not form.tree.has_static()
             and self._state is not None
@@ -254,7 +267,7 @@ class PureStep:
         self.traced_names = {id(array): name for name, array in held}
         step = on_one_device(self.function) if self.is_on_one_device else self.function
         result, objects = called(step, data.form, arrays)
-        out, new = result_of(result, self._state.places)
+        out, new = result_of(result, self._state.places, self._returned)
         if data.form.objects:
             new |= values_of_objects(data.form, objects)
         after_step = [new[name] for name in self.weights]

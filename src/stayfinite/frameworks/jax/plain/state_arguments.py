@@ -41,6 +41,7 @@ from stayfinite.frameworks.jax.plain.step_trace import (
 )
 from stayfinite.frameworks.jax.plain.trees import (
     KeyPath,
+    Numbers,
     joined,
     name_of,
 )
@@ -89,6 +90,7 @@ def find_state(
     call: Arguments,
     named: Sequence[str] | None,
     from_gradients: frozenset[str] = frozenset(),
+    numbers: Numbers = Numbers.TRACED,
 ) -> StateArguments:
     """The state of `step` as a call of it shows it.
 
@@ -97,6 +99,7 @@ def find_state(
         call: Its arguments.
         named: The labels that the user has given; None to find them.
         from_gradients: The labels of arguments that calls have made which compute gradients.
+        numbers: Which numbers of Python are returned as arrays.
 
     Raises:
         UsageError: no argument comes back, or one that was named does not.
@@ -108,7 +111,7 @@ def find_state(
         of_label.setdefault(label, []).append(number)
     known = from_gradients or {label for label in of_label if _NAMES_OF_GRADIENTS.match(label)}
     given = frozenset(known & of_label.keys() if named is None else ())
-    seen = trace(step, call.form, call.arrays, given)
+    seen = trace(step, call.form, call.arrays, given, numbers)
     if seen.differentiated and not from_gradients:
         given = frozenset()
     objects = {call.form.labels[n] for n in call.form.objects}
@@ -160,18 +163,21 @@ def find_state(
     )
 
 
-def to_read(step: Step, program: CallProgram, state: StateArguments) -> ArraysToRead:
+def to_read(
+    step: Step, program: CallProgram, state: StateArguments, numbers: Numbers
+) -> ArraysToRead:
     """What has to be read of a call, which may compute something else than the first one did.
 
     Args:
         step: The step, not compiled.
         program: The call.
         state: The state of the step, as the first call has shown it.
+        numbers: Which numbers of Python are returned as arrays.
     """
     if program == state.program:
         return state.to_read
     arrays = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in program.arrays]
-    seen = trace(step, program.form, arrays, state.gradients_given)
+    seen = trace(step, program.form, arrays, state.gradients_given, numbers)
     return to_be_read(seen, state.places, state.roles, state.marked)
 
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stayfinite.frameworks.jax.plain.trees import KeyPath, joined, name_of, paths_of, taken_apart
+from stayfinite.frameworks.jax.plain.trees import (
+    KeyPath,
+    Numbers,
+    joined,
+    name_of,
+    paths_of,
+    taken_apart,
+)
 from stayfinite.frameworks.jax.plain.values import ResultForm, StepResult
 
 
-def result_of(result: Any, places: Mapping[str, KeyPath]) -> tuple[StepResult, dict[str, Any]]:
+def result_of(
+    result: Any, places: Mapping[str, KeyPath], numbers: Numbers
+) -> tuple[StepResult, dict[str, Any]]:
     """What a step returns beside its state, and the new state by name.
 
     Args:
         result: All that it returns.
         places: Where in it each argument comes back that is state, by its label.
+        numbers: Which numbers of Python are returned as arrays.
     """
-    after, tree = taken_apart(result)
+    after, tree = taken_apart(result, numbers)
     paths = paths_of(result)
     of_state: dict[int, str] = {}
     for number, leaf in enumerate(tree.arrays()):

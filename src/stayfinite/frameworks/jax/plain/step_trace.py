@@ -16,7 +16,7 @@ from stayfinite.frameworks.jax.plain.arguments import (
     numbers_of,
     values_of_objects,
 )
-from stayfinite.frameworks.jax.plain.trees import KeyPath, paths_of, taken_apart
+from stayfinite.frameworks.jax.plain.trees import KeyPath, Numbers, paths_of, taken_apart
 
 Step = Callable[..., Any]
 
@@ -67,7 +67,11 @@ class StepTrace:
 
 
 def trace(
-    step: Step, form: ArgumentsForm, values: Sequence[Any], gradients_given: frozenset[str]
+    step: Step,
+    form: ArgumentsForm,
+    values: Sequence[Any],
+    gradients_given: frozenset[str],
+    numbers: Numbers,
 ) -> StepTrace:
     """Trace a step.
 
@@ -76,6 +80,7 @@ def trace(
         form: The form of a call.
         values: Its arrays, or their shapes and dtypes.
         gradients_given: The labels of the arguments that are gradients, of a step without its own.
+        numbers: Which numbers of Python are returned as arrays.
 
     Raises:
         Exception: what the step raises.
@@ -83,26 +88,26 @@ def trace(
     seen = StepTrace()
 
     def run(arrays: list[Any]) -> list[Any]:
-        numbers = {id(array): n for n, array in enumerate(arrays)}
+        places = {id(array): n for n, array in enumerate(arrays)}
         seen.inputs = [ArrayType.of(array) for array in arrays]
         level = private.trace_level()
         gradients: list[Any] = []
 
         def notify(_: Any, arguments: Any, __: Any, found: Any) -> None:
             if private.same_trace_level(level):
-                inputs = (numbers.get(id(leaf)) for leaf in jax.tree.leaves(arguments))
+                inputs = (places.get(id(leaf)) for leaf in jax.tree.leaves(arguments))
                 seen.differentiated |= {n for n in inputs if n is not None}
                 gradients.extend(jax.tree.leaves(found))
 
         with private.gradients_seen(notify):
             result, of_objects = called(step, form, arrays)
-        arrays_after, tree = taken_apart(result)
+        arrays_after, tree = taken_apart(result, numbers)
         seen.returns_arrays = not tree.has_static()
         paths = paths_of(result)
         for position, after in zip(tree.arrays(), arrays_after, strict=True):
             seen.outputs.append((paths[position], ArrayType.of(after)))
-            if id(after) in numbers:
-                seen.unchanged[paths[position]] = numbers[id(after)]
+            if id(after) in places:
+                seen.unchanged[paths[position]] = places[id(after)]
             if any(after is gradient for gradient in gradients):
                 seen.gradients.add(paths[position])
         objects = values_of_objects(form, of_objects) if form.objects else {}

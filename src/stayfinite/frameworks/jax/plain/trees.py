@@ -49,16 +49,19 @@ class StaticLeaf:
 class Numbers(enum.Enum):
     """Which numbers of Python are arrays in a compiled step. The others are part of its form."""
 
+    WITH_BOOLEANS = enum.auto()
     TRACED = enum.auto()
     INTEGERS_STATIC = enum.auto()
     STATIC = enum.auto()
 
     def traces(self, leaf: object) -> bool:
         """Whether `leaf` is a number that is an array."""
-        if isinstance(leaf, bool) or self is Numbers.STATIC:
+        if self is Numbers.STATIC:
             return False
+        if isinstance(leaf, bool):
+            return self is Numbers.WITH_BOOLEANS
         if isinstance(leaf, int):
-            return self is Numbers.TRACED
+            return self is not Numbers.INTEGERS_STATIC
         return isinstance(leaf, float | complex)
 
 
