@@ -56,6 +56,14 @@ CASES = [
         'load `LlamaForCausalLM` with `attn_implementation="sdpa"`',
     ),
     Case(
+        "transformers_ctc",
+        "bad-target",
+        2,
+        "InOrder.training_step",
+        "transformers",
+        "create `Wav2Vec2Config` with `ctc_zero_infinity=True`",
+    ),
+    Case(
         "trl_exponential",
         "overflow",
         2,

@@ -17,7 +17,6 @@ from stayfinite.frameworks.change import OnBatch, OtherSetting
 from stayfinite.frameworks.library_setting import LibrarySetting
 
 _SETTING = LibrarySetting("loss", "ctc_loss", "zero_infinity", "zero_infinity", False)
-_ZERO_INFINITY = OtherLibrarySetting(_SETTING, True), OtherSetting(_SETTING, True)
 
 
 def find_remedy(context: FailureContext) -> RemedySearch:
@@ -25,7 +24,14 @@ def find_remedy(context: FailureContext) -> RemedySearch:
     name, facts = context.finding.tensor, context.finding.facts
     if isinstance(facts, TargetTooLong) and context.step.subject.library == "torch":
         # The functional and the module of PyTorch call the same function.
-        return RemedySearch((try_remedy(context, *_ZERO_INFINITY),))
+        of_configs = [each for each in context.step.subject.library_settings() if _is_like(each)]
+        search = RemedySearch()
+        for setting in (*of_configs, _SETTING):
+            remedy, change = OtherLibrarySetting(setting, True), OtherSetting(setting, True)
+            search = search.then(try_remedy(context, remedy, change))
+            if search.proved is not None:
+                break
+        return search
     if name is None or not isinstance(facts, MissingIndex | MissingClass):
         return RemedySearch()
     if facts.pattern is not ValuePattern.COUNTS_FROM_1:
@@ -33,3 +39,8 @@ def find_remedy(context: FailureContext) -> RemedySearch:
     labels = context.step.batch.arrays()[name]
     batch = context.step.batch.with_arrays({name: labels - 1})
     return RemedySearch((try_remedy(context, LabelsFromZero(name), OnBatch(batch)),))
+
+
+def _is_like(setting: LibrarySetting) -> bool:
+    """Whether a model of a library passes it to its loss."""
+    return setting.kind == "config" and setting.name.endswith(_SETTING.name)

@@ -103,7 +103,7 @@ def _dtype(remedy: OtherHalf) -> str:
 def _setting(setting: LibrarySetting, value: SettingValue) -> str:
     new, given = _named(setting, value), _named(setting, setting.value)
     match setting.kind:
-        case "trainer":
+        case "trainer" | "config":
             return f"create `{setting.owner}` with `{new}`, in the place of `{given}`"
         case "attention":
             return f"load `{setting.owner}` with `{new}`, in the place of `{given}`"

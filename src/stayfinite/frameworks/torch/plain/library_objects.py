@@ -20,6 +20,8 @@ from stayfinite.frameworks.torch.plain.trainers import private
 _COMMON_ARGUMENTS = "transformers.training_args"
 # Attributes of normalisations that hold a small number to be added.
 _EPSILONS = ("eps", "epsilon", "variance_epsilon", "norm_eps", "layer_norm_eps")
+# The end of the name of a value that a model passes to its loss.
+_OF_LOSS = "zero_infinity"
 # Functions that compute a loss: the arguments before the last one, which is a setting.
 _NUM_BEFORE = {"ctc_loss": 6}
 
@@ -34,7 +36,8 @@ def settings(
         modules: The outermost modules of the step.
         paths: The path of each module by its `id`.
     """
-    return [*_of_trainer(trainer), *_of_attention(modules), *_of_modules(modules, paths)]
+    of_models = [*_of_attention(modules), *_of_configs(modules)]
+    return [*_of_trainer(trainer), *of_models, *_of_modules(modules, paths)]
 
 
 @contextlib.contextmanager
@@ -99,14 +102,21 @@ def _of_attention(modules: Sequence[torch.nn.Module]) -> Iterator[LibrarySetting
             yield LibrarySetting("attention", type(model).__name__, name, name, given)
 
 
+def _of_configs(modules: Sequence[torch.nn.Module]) -> Iterator[LibrarySetting]:
+    for config in _configs(modules)[:1]:
+        for key, value in vars(config).items():
+            if key.endswith(_OF_LOSS) and isinstance(value, bool):
+                yield LibrarySetting("config", type(config).__name__, key, key, value)
+
+
 def _of_modules(
     modules: Sequence[torch.nn.Module], paths: Mapping[int, str]
 ) -> Iterator[LibrarySetting]:
     """The epsilons of modules; those that are alike are one setting."""
     keys = {
         value: key
-        for model in _models(modules)
-        for key, value in vars(getattr(model, "config", object)).items()
+        for config in _configs(modules)
+        for key, value in vars(config).items()
         if key.endswith(("eps", "epsilon"))
     }
     for root in modules:
@@ -130,6 +140,9 @@ def _owners(
                 if vars(module).get(setting.attribute) == setting.value:
                     yield module
         return
+    if setting.kind == "config":
+        yield from (each for each in _configs(modules) if setting.attribute in vars(each))
+        return
     arguments: object = getattr(trainer, "args", None)
     for owner in (arguments, trainer):
         if owner is not None and setting.attribute in vars(owner):
@@ -146,6 +159,11 @@ def _models(modules: Sequence[torch.nn.Module]) -> list[torch.nn.Module]:
                 found.append(module)
                 inside |= {id(each) for each in module.modules()}
     return found
+
+
+def _configs(modules: Sequence[torch.nn.Module]) -> list[object]:
+    found = [getattr(model, "config", None) for model in _models(modules)]
+    return [config for config in found if config is not None]
 
 
 @contextlib.contextmanager
