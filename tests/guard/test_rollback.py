@@ -11,6 +11,7 @@ import pytest
 import stayfinite
 from stayfinite.frameworks import snapshots
 from stayfinite.frameworks.batch import order_without
+from stayfinite.guard import bad_steps
 from tests.guard import nets
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*non-finite:RuntimeWarning")
@@ -103,6 +104,28 @@ def test_too_large_a_learning_rate_is_lowered_from_the_state_before_the_growth(s
         assert history.history == {name: begun[name] + further[name] for name in begun}
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
+def test_a_rate_that_a_callback_raises_in_each_epoch_is_held(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.003), "mse")
+
+    def rate(epoch, now):
+        return 0.001 if epoch == 5 else 0.003 if epoch < 2 else 40.0
+
+    added = [
+        stayfinite.Guard("rollback", keep=tmp_path),
+        keras.callbacks.LearningRateScheduler(rate),
+    ]
+    history = fitted(model, linear_data(), added, batch_size=8, shuffle=False, epochs=6)
+    (made,) = history.interventions
+    line = rate.__code__.co_firstlineno + 1
+    assert f"do not let `rate` (test_rollback.py:{line}) raise the learning rate" in made.action
+    # The rate of an epoch is logged at its end; the schedule is followed below the limit.
+    assert history.history["learning_rate"] == pytest.approx([0.003] * 5 + [0.001], rel=1e-6)
+    assert history.history["loss"][-1] < 0.1
+
+
 def of_exponents(targets, outputs):
     return keras.ops.mean(keras.ops.exp(outputs - targets) + keras.ops.exp(targets - outputs))
 
@@ -133,7 +156,8 @@ def test_squares_of_grown_gradients_lower_the_rate_as_grown_weights_do(tmp_path)
 def test_the_newest_state_is_taken_that_was_before_the_growth(
     epoch, high, resumed_from, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(snapshots, "MIN_STEPS", 8)
+    spacing = snapshots.Spacing(min_steps=8, max_steps=100, num_kept=2)
+    monkeypatch.setattr(bad_steps, "TO_GO_BACK", spacing)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.003), "mse")

@@ -16,6 +16,24 @@ from stayfinite.replay.patched_program import patched_file
 from tests import warm
 from tests.plain_torch.test_scripts import HERE, run
 
+RISING = """
+import torch
+
+torch.manual_seed(0)
+x = 3 * torch.randn(64, 5)
+net = torch.nn.Linear(5, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.001)
+schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.06**step)
+for step in range(260):
+    batch = x[step % 8 * 8 : step % 8 * 8 + 8]
+    loss = (net(batch) - batch.sum(dim=1, keepdim=True)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    schedule.step()
+print("end", optimizer.param_groups[0]["lr"], loss.item())
+"""
+
 
 def ends(done):
     return [line for line in done.stderr.splitlines() if line.startswith("end ")]
@@ -58,9 +76,21 @@ def test_a_rollback_lowers_the_rate_for_good(tmp_path):
     text = (HERE / "rollback_rate.py").read_text(encoding="utf-8")
     left = f"[*range({made['resumed_from']}), *range({made['step']}, 160)]"
     text = text.replace("range(160)", left).replace("step == 120", f"step == {made['step']}")
-    factor = made["action"].split("learning rate to ")[1].split(" of")[0]
-    (tmp_path / "by_hand.py").write_text(text.replace("0.3", f"0.3 * ({factor})"), "utf-8")
+    assert "do not let the learning rate rise: it was 0.001 and became 0.3" in made["action"]
+    (tmp_path / "by_hand.py").write_text(text.replace("0.3", "0.001"), "utf-8")
     assert ends(done) == ends(warm.script(tmp_path, "by_hand.py"))
+
+
+def test_a_scheduler_that_raises_the_rate_is_named_and_held(tmp_path):
+    (tmp_path / "rising.py").write_text(RISING)
+    done = warm.stayfinite(tmp_path, "run", "--policy", "rollback", "rising.py")
+    assert done.returncode == 0, done.stderr
+    # The rate goes on to rise, and the optimizer is applied with that of before.
+    assert done.stderr.count("was non-finite (") == 1
+    assert "(do not let `LambdaLR` raise the learning rate: it was 0.00106 and" in done.stderr
+    [end] = ends(done)
+    rate, loss = map(float, end.split()[1:])
+    assert rate > 1e3 and loss < 0.1
 
 
 def test_without_a_proved_fix_the_loop_stops(tmp_path):

@@ -31,6 +31,7 @@ from stayfinite.experiments.changes import (
     OtherHalf,
     OtherLibrarySetting,
     PaddingOnRight,
+    RateSource,
     Remedy,
     ScaledData,
     SourcePatch,
@@ -60,6 +61,7 @@ from stayfinite.frameworks.change import (
 )
 from stayfinite.frameworks.library_setting import LibrarySetting
 from stayfinite.frameworks.step import Outcome
+from stayfinite.graph.graph import Span
 from stayfinite.incident import Objection, TrialKind
 from stayfinite.repair import (
     BoundAdded,
@@ -204,6 +206,18 @@ FIXES = [
         "setting",
         "do not let the learning rate rise: it was 0.01 and became 1.5: 12 steps from step 0 on "
         "are finite, and the loss does not grow",
+    ),
+    (
+        later(EarlierRate(0.01, 1.5, RateSource("warm_up", Span("/a/train.py", 7, 0, 7, 9, "f")))),
+        "setting",
+        "do not let `warm_up` (train.py:7) raise the learning rate: it was 0.01 and became 1.5: "
+        "12 steps from step 0 on are finite, and the loss does not grow",
+    ),
+    (
+        later(EarlierRate(0.01, 1.5, RateSource("LambdaLR"))),
+        "setting",
+        "do not let `LambdaLR` raise the learning rate: it was 0.01 and became 1.5: 12 steps from "
+        "step 0 on are finite, and the loss does not grow",
     ),
     (
         later(UsualRate(0.001, 3.0)),

@@ -17,6 +17,7 @@ from stayfinite.frameworks.change import (
     WithoutSamples,
 )
 from stayfinite.frameworks.library_setting import LibrarySetting, SettingValue
+from stayfinite.graph.graph import Span
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,25 @@ class OptimizerVariable:
 
 
 @dataclass(frozen=True)
+class RateSource:
+    """What sets a learning rate: a schedule, or the function of the user's that a callback calls.
+
+    Attributes:
+        called: Its name; None for a line of a script that is in no function.
+        span: Where the user wrote or created it, if that is known.
+    """
+
+    called: str | None
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
 class EarlierRate:
-    """The learning rate `before`, which has risen to `now`."""
+    """The learning rate `before`, which has risen to `now`; by `source`, if that is known."""
 
     before: float
     now: float
+    source: RateSource | None = None
 
 
 @dataclass(frozen=True)

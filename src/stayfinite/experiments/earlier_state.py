@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Sequence
 
@@ -25,7 +26,7 @@ def usable_snapshots(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot
     are taken.
     """
     return [
-        Snapshot(kept.step, kept.state.with_metrics(step.state.metrics))
+        dataclasses.replace(kept, state=kept.state.with_metrics(step.state.metrics))
         for kept in snapshots
         if kept.state.has_form_of(step.state)
     ]

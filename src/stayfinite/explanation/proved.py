@@ -15,7 +15,13 @@ from stayfinite.experiments.changes import (
     StateOfSteps,
     UsualRate,
 )
-from stayfinite.frameworks.change import ClipNorm, LearningRate, Settings
+from stayfinite.frameworks.change import (
+    ClipNorm,
+    HighestRate,
+    LastingChange,
+    LearningRate,
+    Settings,
+)
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state_log import MadeAgain
 from stayfinite.incident import Incident
@@ -35,7 +41,7 @@ class ProvedRemedy:
         again: The state that the steps before make, if it is enough to go on from that.
     """
 
-    change: LearningRate | ClipNorm | Settings | None = None
+    change: LastingChange | None = None
     samples: tuple[int, ...] = ()
     earlier: Snapshot | None = None
     again: MadeAgain | None = None
@@ -79,15 +85,15 @@ def remedy_of(
     return None
 
 
-def _lasting(remedy: GrowthRemedy) -> LearningRate | ClipNorm | Settings | None:
+def _lasting(remedy: GrowthRemedy) -> LastingChange | None:
     """The remedy of a growth as a setting of the optimizer; None where it is none."""
     match remedy:
         case LowerRate(times):
             return LearningRate(1.0 / times)
         case EarlierRate(before):
-            return Settings({"learning_rate": before})
+            return HighestRate(before)
         case UsualRate(rate):
-            return Settings({"learning_rate": rate})
+            return HighestRate(rate)
         case ClipFromStart(norm):
             return ClipNorm(norm)
     return None

@@ -67,6 +67,13 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class HighestRate:
+    """Learning rates above `rate` lowered to it."""
+
+    rate: float
+
+
+@dataclass(frozen=True)
 class LayerSetting:
     """The attribute `name` of the layer at `path` with another value."""
 
@@ -167,7 +174,7 @@ class WholeIteration:
 
 
 # What may stay changed for all later steps of a training.
-LastingChange = LearningRate | ClipNorm | Settings
+LastingChange = LearningRate | HighestRate | ClipNorm | Settings
 
 Change = (
     Unchanged

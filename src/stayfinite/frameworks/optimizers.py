@@ -79,6 +79,10 @@ class PlainOptimizer(ABC):
         """The moments of its weights, where it keeps these two."""
         return []
 
+    def schedulers(self) -> list[str]:
+        """The classes of the objects that set its learning rate, where those are known."""
+        return []
+
     def bad_settings(self) -> list[tuple[str, float]]:
         """The numbers among its settings that are not finite, by their names."""
         return []

@@ -40,12 +40,17 @@ TO_GO_BACK = Spacing(min_steps=20, max_steps=100, num_kept=4)
 class Snapshot:
     """The state before `step`, in memory of its own.
 
-    `owner` is the identity of the optimizer, where a loop has several, each with its own state.
+    Attributes:
+        step: That step.
+        state: The state.
+        owner: The identity of the optimizer, where a loop has several, each with its own state.
+        rate: The learning rate, where it is in no variable of the state.
     """
 
     step: int
     state: State
     owner: int = 0
+    rate: float | None = None
 
 
 class Snapshots:
@@ -68,6 +73,7 @@ class Snapshots:
         num_bytes: Callable[[], int],
         copy: Callable[[], State],
         owner: int = 0,
+        rate: float | None = None,
     ) -> None:
         """Keep the state before `step`, if one is due.
 
@@ -77,6 +83,7 @@ class Snapshots:
             num_bytes: How large the state is.
             copy: Makes the copy.
             owner: As in `Snapshot`.
+            rate: As in `Snapshot`.
         """
         if self._too_large:
             return
@@ -87,7 +94,7 @@ class Snapshots:
             self._too_large = True
             return
         kept = self._kept[1 - spacing.num_kept :]
-        self._kept = [*kept, Snapshot(step, copy(), owner)]
+        self._kept = [*kept, Snapshot(step, copy(), owner, rate)]
 
     def all(self, owner: int = 0) -> list[Snapshot]:
         """What is kept of an owner, newest first."""

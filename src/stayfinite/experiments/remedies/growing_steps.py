@@ -61,7 +61,7 @@ def repeated(
     if num_steps > _MAX_STEPS:
         return None
     before = context.step.changed(OnState(snapshot.state))
-    rates = rates_of(context.step, before)
+    rates = rates_of(context.step, before, snapshot.rate)
     # Set by the user's code, the learning rate there is not what it was.
     start = before.changed(Arrays(rates.now)) if rates.now else before
     # With other batches it may grow more slowly.

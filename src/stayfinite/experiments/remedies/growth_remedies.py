@@ -20,7 +20,7 @@ from stayfinite.experiments.changes import (
     UsualRate,
 )
 from stayfinite.experiments.remedies import initial_values
-from stayfinite.experiments.remedies.rates import Rates
+from stayfinite.experiments.remedies.rates import Rates, source_of_rate
 from stayfinite.experiments.remedies.try_remedy import FailureContext
 from stayfinite.experiments.rollout import Rollout
 from stayfinite.frameworks.change import Arrays, Change, ClipNorm, LearningRate, Settings
@@ -62,7 +62,8 @@ def growth_remedies(
     """
     if rates.risen >= _RISEN:
         change = Arrays(rates.before) if rates.before else Settings({"learning_rate": rates.first})
-        yield GrowthCandidate(EarlierRate(rates.first, rates.last), (change,))
+        source = source_of_rate(context.step.subject.optimizers)
+        yield GrowthCandidate(EarlierRate(rates.first, rates.last, source), (change,))
     yield from _scalings(context)
     if snapshot.step == 0 or again.num_steps <= 3:
         yield from narrowed(context, start, is_first=snapshot.step == 0)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from stayfinite.experiments.changes import RateSource
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks import optimizers
-from stayfinite.frameworks.optimizers import Optimizer
+from stayfinite.frameworks.optimizers import Optimizer, PlainOptimizer
 from stayfinite.frameworks.step import Step
+from stayfinite.graph.graph import Span
+from stayfinite.graph.object_sites import last_setting, site_of
+from stayfinite.graph.source import code_of, span_of
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,11 @@ class Rates:
         return self.last / self.first if self.first > 0 else 0.0
 
 
-def rates_of(step: Step, earlier: Step) -> Rates:
-    """The learning rates of two states of one training."""
+def rates_of(step: Step, earlier: Step, kept: float | None = None) -> Rates:
+    """The learning rates of two states of one training.
+
+    `kept` is that of the earlier one, where it is in no variable of a state.
+    """
     old, new = earlier.state_arrays(), step.state_arrays()
     names = [n for n in new if n.endswith("learning_rate") and new[n].ndim == 0 and n in old]
     differing = [n for n in names if float(old[n]) != float(new[n])]
@@ -47,6 +54,9 @@ def rates_of(step: Step, earlier: Step) -> Rates:
         )
     for optimizer in step.subject.optimizers:
         inner = optimizers.inner_optimizer(optimizer)
+        present = rate_of(inner) if isinstance(inner, PlainOptimizer) else None
+        if present is not None and kept is not None:
+            return Rates(kept, present)
         first, last = _scheduled(inner, old), _scheduled(inner, new)
         if first is not None and last is not None:
             return Rates(first, last)
@@ -62,6 +72,36 @@ def schedule_of(optimizer: Optimizer) -> Callable[..., object] | None:
     """What computes the learning rate of `optimizer`; None where it is a variable."""
     rate = optimizers.learning_rate_of(optimizer)
     return rate if callable(rate) and not hasattr(rate, "assign") else None
+
+
+def source_of_rate(found: Sequence[Optimizer]) -> RateSource | None:
+    """What sets the learning rate of the optimizers; None where that is not known."""
+    for outer in found:
+        optimizer = optimizers.inner_optimizer(outer)
+        if isinstance(optimizer, PlainOptimizer):
+            names = optimizer.schedulers()
+            if names:
+                return RateSource(" and ".join(names))
+            continue
+        schedule = schedule_of(optimizer)
+        if schedule is not None:
+            return RateSource(name_of_schedule(schedule), line_of_schedule(schedule))
+        span = last_setting(optimizer) or last_setting(outer)
+        if span is not None:
+            function = span.function.rpartition("<locals>.")[2]
+            return RateSource(None if function == "<module>" else function, span)
+    return None
+
+
+def name_of_schedule(schedule: Callable[..., object]) -> str:
+    """The name of a function, or the class of another schedule."""
+    return str(getattr(schedule, "__name__", type(schedule).__name__))
+
+
+def line_of_schedule(schedule: Callable[..., object]) -> Span | None:
+    """Where the user wrote a schedule: its code, or the line that created a library's."""
+    code = code_of(schedule)
+    return (None if code is None else span_of(code)) or site_of(schedule)
 
 
 def _scheduled(optimizer: Optimizer, state: Mapping[str, np.ndarray]) -> float | None:

@@ -19,7 +19,12 @@ from stayfinite.diagnose.facts.new_state import BadNewWeights, Reason
 from stayfinite.diagnose.line_watch import first_bad_line
 from stayfinite.experiments.changes import OptimizerSetting, OptimizerVariable
 from stayfinite.experiments.remedies import divergence
-from stayfinite.experiments.remedies.rates import rate_of, schedule_of
+from stayfinite.experiments.remedies.rates import (
+    line_of_schedule,
+    name_of_schedule,
+    rate_of,
+    schedule_of,
+)
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.experiments.try_change import Experiment
 from stayfinite.frameworks import optimizers
@@ -27,7 +32,7 @@ from stayfinite.frameworks.change import Arrays, Settings
 from stayfinite.frameworks.optimizers import Optimizer, PlainOptimizer
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import last_setting, site_of
-from stayfinite.graph.source import code_of, keyword_span, span_of
+from stayfinite.graph.source import keyword_span
 from stayfinite.numerics import dtypes
 
 _RATE = 1e-3
@@ -142,7 +147,7 @@ def _candidate(
     schedule = schedule_of(optimizer)
     called = None
     if schedule is not None:
-        called = str(getattr(schedule, "__name__", type(schedule).__name__))
+        called = name_of_schedule(schedule)
     kind = optimizer.kind if isinstance(optimizer, PlainOptimizer) else type(optimizer).__name__
     setting = OptimizerSetting(kind, name, given, tuple(values.items()), called)
     return _Candidate(optimizer, setting)
@@ -184,5 +189,4 @@ def _line_of_schedule(schedule: Callable[..., object]) -> Span | None:
         line = first_bad_line(schedule)
         if line is not None:
             return line
-    code = code_of(schedule)
-    return (None if code is None else span_of(code)) or site_of(schedule)
+    return line_of_schedule(schedule)

@@ -7,8 +7,16 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from stayfinite.frameworks.change import ClipNorm, LastingChange, LearningRate, Settings
-from stayfinite.frameworks.keras import loss_scales, optimizer_settings
+import keras
+
+from stayfinite.frameworks.change import (
+    ClipNorm,
+    HighestRate,
+    LastingChange,
+    LearningRate,
+    Settings,
+)
+from stayfinite.frameworks.keras import loss_scales, optimizer_settings, rate_limits
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.subject import Subject
 
@@ -20,43 +28,40 @@ atexit.register(_ENTERED.close)
 def lasting(subject: Subject, change: LastingChange) -> Callable[[], None]:
     """What makes `change`, relative to the learning rates of now, for all later steps.
 
-    Call it when the state to go on from has been set. A learning rate that is a variable is set,
-    so that callbacks can go on to change it. One that a schedule computes is replaced. A compiled
-    step has to be compiled again afterwards.
+    Call it when the state to go on from has been set. A lowered learning rate is a limit: later
+    ones, that a callback sets or a schedule computes, do not rise above it. One that a schedule
+    computes is also multiplied by the factor of the change. A compiled step has to be compiled
+    again afterwards.
     """
     optimizers = [loss_scales.inner_optimizer(optimizer) for optimizer in subject.optimizers]
     factor = change.factor if isinstance(change, LearningRate) else 1.0
-    rates = [
-        (variable, float(variable.numpy()) * factor)
-        for variable in map(keras_private.learning_rate_of, optimizers)
-        if hasattr(variable, "assign")
-    ]
+    now = [float(keras.ops.convert_to_numpy(each.learning_rate)) * factor for each in optimizers]
+    if isinstance(change, HighestRate):
+        now = [min(rate, change.rate) for rate in now]
     if isinstance(change, ClipNorm):
         change = change.settings()
 
     def make() -> None:
-        for variable, rate in rates:
-            variable.assign(rate)
+        for optimizer, rate in zip(optimizers, now, strict=True):
+            given = keras_private.learning_rate_of(optimizer)
+            is_limited = not isinstance(change, Settings)
+            if hasattr(given, "assign"):
+                given.assign(rate)
+                if is_limited:
+                    rate_limits.limit_variable(given, rate)
+            elif is_limited:
+                _ENTERED.enter_context(rate_limits.limited_schedule(optimizer, factor, rate))
         if isinstance(change, Settings):
-            _set(subject, rates, dict(change.values))
-        elif len(rates) < len(optimizers):
-            _ENTERED.enter_context(_scaled_schedules(optimizers, factor))
+            _set(subject, optimizers, dict(change.values))
 
     return make
 
 
-def _set(subject: Subject, rates: list[tuple[Any, float]], values: dict[str, object]) -> None:
-    if "learning_rate" in values and rates:
+def _set(subject: Subject, optimizers: list[Any], values: dict[str, object]) -> None:
+    given = map(keras_private.learning_rate_of, optimizers)
+    variables = [each for each in given if hasattr(each, "assign")]
+    if "learning_rate" in values and variables:
         rate = values.pop("learning_rate")
-        for variable, _ in rates:
+        for variable in variables:
             variable.assign(rate)
     _ENTERED.enter_context(optimizer_settings.settings(subject, values))
-
-
-@contextlib.contextmanager
-def _scaled_schedules(optimizers: list[Any], factor: float) -> Any:
-    with contextlib.ExitStack() as stack:
-        for optimizer in optimizers:
-            if not hasattr(keras_private.learning_rate_of(optimizer), "assign"):
-                stack.enter_context(optimizer_settings.scaled_learning_rate(optimizer, factor))
-        yield

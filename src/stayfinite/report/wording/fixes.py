@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from stayfinite.experiments.changes import (
     BadInitializer,
@@ -20,6 +21,7 @@ from stayfinite.experiments.changes import (
     NewWeights,
     OptimizerSetting,
     OptimizerVariable,
+    RateSource,
     Remedy,
     ScaledData,
     StateOfSteps,
@@ -353,10 +355,12 @@ def _variable(variable: OptimizerVariable) -> str:
 
 def _growth_remedy(remedy: GrowthRemedy) -> tuple[FixKind, str]:
     match remedy:
-        case EarlierRate(before, now):
+        case EarlierRate(before, now, source):
+            rise = "the learning rate rise"
+            if source is not None:
+                rise = f"{_rate_source(source)} raise the learning rate"
             return "setting", (
-                f"do not let the learning rate rise: it was {number(before)} and became "
-                f"{number(now)}"
+                f"do not let {rise}: it was {number(before)} and became {number(now)}"
             )
         case LowerRate(times):
             return "setting", f"lower the learning rate to 1/{times} of what it is"
@@ -373,6 +377,15 @@ def _growth_remedy(remedy: GrowthRemedy) -> tuple[FixKind, str]:
             if clipnorm is not None:
                 text += f", and clip the gradients with `clipnorm={clipnorm:.1f}`"
             return "setting", text
+
+
+def _rate_source(source: RateSource) -> str:
+    span = source.span
+    place = "" if span is None else f"{Path(span.file).name}:{span.line}"
+    if source.called is None:
+        return place
+    called = _schedule(source.called)
+    return f"{called} ({place})" if place else called
 
 
 def _first_of(weights: tuple[str, ...]) -> str:

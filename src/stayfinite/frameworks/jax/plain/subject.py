@@ -17,7 +17,7 @@ import numpy as np
 from stayfinite.files.arrays import write_arrays
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import ChangeError
-from stayfinite.frameworks.change import LastingChange, LearningRate, Settings
+from stayfinite.frameworks.change import HighestRate, LastingChange, LearningRate
 from stayfinite.frameworks.failure import Failure, gradients_from_outside
 from stayfinite.frameworks.hand_written import PlainStep
 from stayfinite.frameworks.jax.guard_step import ArraysRead
@@ -349,9 +349,8 @@ class PlainJax(PlainStep, HasLibrary):
         match change:
             case LearningRate(factor) if rates:
                 return lambda: self._set_rates(lambda rate: rate * factor)
-            case Settings(values) if rates and set(values) == {"learning_rate"}:
-                given = float(np.asarray(values["learning_rate"]))
-                return lambda: self._set_rates(lambda rate: jnp.full_like(rate, given))
+            case HighestRate(highest) if rates:
+                return lambda: self._set_rates(lambda rate: jnp.minimum(rate, highest))
             case LearningRate(factor) if self.fixed_rate is None:
                 return lambda: self._scale_updates(factor)
         raise ChangeError(self.fixed_rate or "the learning rate is a constant of the step")

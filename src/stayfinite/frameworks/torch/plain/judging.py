@@ -14,7 +14,7 @@ import torch
 
 from stayfinite.frameworks.torch.plain import private, sharded, verdict
 from stayfinite.frameworks.torch.plain.clipped import ClippedNorm
-from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener
+from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener, Loss
 from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
 from stayfinite.frameworks.torch.plain.optimizer import (
     copied,
@@ -58,7 +58,7 @@ class Judge:
         """An optimizer is about to be applied that calls a closure, maybe several times."""
         if not verdict.is_bounded(update.optimizer):
             # A line search may try any point after the first call.
-            self._prepare(update)
+            self._prepare(update, None)
 
     def fine(self, optimizer: torch.optim.Optimizer, inside: int) -> FineUpdate | None:
         """Judge the update of a step if it is made as the one before.
@@ -115,7 +115,7 @@ class Judge:
         else:
             update.was_made = self._made(update)
         if update.was_made and not is_proved and self._unproved is None:
-            self._prepare(update)
+            self._prepare(update, bad_loss)
         elif self._unproved is not None:
             # The optimizer may evaluate its closure again before the new state is judged.
             bad, copies = self._unproved
@@ -167,9 +167,13 @@ class Judge:
             return False
         return True
 
-    def _prepare(self, update: OptimizerCall) -> None:
-        """Keep what the update writes to, as far as there is room."""
-        self._unproved = (self._notes.bad_step(update, "update"), _Copies(update.optimizer))
+    def _prepare(self, update: OptimizerCall, bad_loss: Loss | None) -> None:
+        """Keep what the update writes to, as far as there is room.
+
+        The losses since the last update are forgotten where a bad one was handed on.
+        """
+        bad = self._notes.bad_step(update, "update", bad_loss)
+        self._unproved = bad, _Copies(update.optimizer)
 
     def _tell(self, bad: BadStep) -> bool:
         """Call the listener for a bad step; returns whether the step is applied.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from stayfinite.frameworks.torch.plain.variables import TorchVariable
 # The settings of Keras that reports and remedies name, by their names in `param_groups`.
 _SETTINGS = {"learning_rate": "lr", "weight_decay": "weight_decay", "epsilon": "eps"}
 _WITH_MOMENTS = (torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam)
+# The other value of a setting, by the number of its group, its name and its value.
+_Replace = Callable[[int, str, Any], Any]
 _CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
@@ -95,22 +98,44 @@ class TorchOptimizer(PlainOptimizer):
     @contextlib.contextmanager
     def settings(self, values: Mapping[str, Any]) -> Iterator[None]:
         """Settings by their names in Keras with other values inside the block."""
-        with self._replaced(lambda name, value: _given(name, value, values)):
+        with self._replaced(lambda _, name, value: _given(name, value, values)):
             yield
 
     @contextlib.contextmanager
-    def scaled(self, factor: float) -> Iterator[None]:
-        """The learning rate of each group times `factor` inside the block."""
-        with self._replaced(lambda name, value: value * factor if name == "lr" else value):
+    def scaled(self, factor: float, limits: Sequence[float] = ()) -> Iterator[None]:
+        """The learning rate of each group times `factor` inside the block, at most its limit.
+
+        A group that was added later has no limit.
+        """
+
+        def replace(group: int, name: str, value: Any) -> Any:
+            if name != "lr":
+                return value
+            rate = value * factor
+            return min(rate, limits[group]) if group < len(limits) else rate
+
+        with self._replaced(replace):
             yield
 
     def replace_again(self) -> None:
         """Replace the settings that the step itself has set since the block began."""
         for replacement in self._replacements:
-            for group, given in zip(self.inner.param_groups, replacement.given, strict=True):
+            pairs = zip(self.inner.param_groups, replacement.given, strict=True)
+            for number, (group, given) in enumerate(pairs):
                 for name, value in given.items():
                     if group[name] is not value:
-                        group[name] = replacement.replace(name, group[name])
+                        group[name] = replacement.replace(number, name, group[name])
+
+    def schedulers(self) -> list[str]:
+        """The classes of the schedulers that were created for it."""
+        # An optimizer has no reference to them.
+        kinds = [
+            type(each).__name__
+            for each in gc.get_objects()
+            if issubclass(type(each), torch.optim.lr_scheduler.LRScheduler)
+            and getattr(each, "optimizer", None) is self.inner
+        ]
+        return sorted(set(kinds))
 
     def bad_settings(self) -> list[tuple[str, float]]:
         """The numbers among its settings that are not finite, by their names."""
@@ -124,12 +149,12 @@ class TorchOptimizer(PlainOptimizer):
         return list(found.items())
 
     @contextlib.contextmanager
-    def _replaced(self, replace: Callable[[str, Any], Any]) -> Iterator[None]:
+    def _replaced(self, replace: _Replace) -> Iterator[None]:
         groups = self.inner.param_groups
         before = [dict(group) for group in groups]
         given = [
-            {name: replace(name, value) for name, value in group.items() if name != "params"}
-            for group in groups
+            {name: replace(n, name, value) for name, value in group.items() if name != "params"}
+            for n, group in enumerate(groups)
         ]
         for group, values in zip(groups, given, strict=True):
             group.update(values)
@@ -146,7 +171,7 @@ class TorchOptimizer(PlainOptimizer):
 class _Replacement:
     """How settings are replaced, and what they became, group by group."""
 
-    replace: Callable[[str, Any], Any]
+    replace: _Replace
     given: list[dict[str, Any]]
 
 

@@ -12,6 +12,7 @@ from stayfinite.frameworks.torch.plain.bad_steps import BadLoopSteps, mean_of
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.found_subject import subject_of
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
+from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer
 from stayfinite.frameworks.torch.plain.owner import Owner
 from stayfinite.frameworks.torch.plain.recent_steps import RecentLoopSteps
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
@@ -97,6 +98,7 @@ class Training:
             num_bytes=lambda: num_bytes_of(subject()),
             copy=lambda: self._snapshot(step, subject()),
             owner=id(optimizer),
+            rate=TorchOptimizer(optimizer, {}).learning_rate,
         )
         spacing = self._owner.recorder.snapshots.spacing
         self._next_snapshot = max(self._next_snapshot, step + spacing.min_steps)
