@@ -253,6 +253,35 @@ def test_a_number_of_python_in_the_state_gets_the_type_that_it_has_without_the_g
         assert (one.dtype, one.weak_type) == (other.dtype, other.weak_type)
 
 
+def test_numbers_of_python_stay_so_in_a_step_of_equinox(guard):
+    eqx = pytest.importorskip("equinox")
+
+    class Model(eqx.Module):
+        w: jax.Array
+        rate: float = 0.5
+        is_on: bool = True
+
+        def loss(self, x):
+            return jnp.mean((x @ self.w * self.rate) ** 2) if self.is_on else jnp.sum(self.w)
+
+    def step(model, x, number):
+        loss, gradient = eqx.filter_value_and_grad(Model.loss)(model, x)
+        update = jax.tree.map(lambda array: -0.1 * array, gradient)
+        return eqx.apply_updates(model, update), (loss, number + 1, True)
+
+    ends = []
+    for function in (eqx.filter_jit(step), guarded := guard(eqx.filter_jit(step))):
+        model, number = Model(jnp.full((4, 1), 0.37)), 0
+        for _ in range(3):
+            x = jax.random.normal(jax.random.key(number), (8, 4))
+            model, (loss, number, is_right) = function(model, x, number)
+        ends.append((np.asarray(model.w), np.asarray(loss)))
+        assert (model.rate, model.is_on, number, is_right) == (0.5, True, 3, True)
+        assert [type(value) for value in (model.rate, number)] == [float, int]
+    guarded.check()
+    assert_bit_equal(*ends)
+
+
 def test_donated_arguments_are_not_donated(guard):
     jit = functools.partial(jax.jit, donate_argnums=(0, 1))
     training = Functions(jit=jit)

@@ -31,7 +31,12 @@ from stayfinite.frameworks.jax.plain.state_arguments import (
 from stayfinite.frameworks.jax.plain.step_results import result_of
 from stayfinite.frameworks.jax.plain.step_trace import CallProgram
 from stayfinite.frameworks.jax.plain.trees import KeyPath, Numbers
-from stayfinite.frameworks.jax.plain.uncompiled import is_pmapped, static_names, uncompiled
+from stayfinite.frameworks.jax.plain.uncompiled import (
+    arrays_of_jit,
+    is_pmapped,
+    static_names,
+    uncompiled,
+)
 from stayfinite.frameworks.jax.plain.values import ResultForm, StepData, StepResult
 from stayfinite.frameworks.jax.state import scaled_update
 from stayfinite.frameworks.names import argument_names
@@ -46,12 +51,6 @@ _NOT_TRACEABLE = (
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
-_COMPILED = type(jax.jit(lambda: None))
-
-
-def _first_numbers(step: Callable[..., Any]) -> Numbers:
-    """`jax.jit` takes booleans as arrays, and returns them as such; others leave them."""
-    return Numbers.WITH_BOOLEANS if isinstance(step, _COMPILED) else Numbers.TRACED
 
 
 class PureStep:
@@ -87,7 +86,7 @@ class PureStep:
         self._named = named
         self._names = TracedNames()
         self._static = static_names(step)
-        self._numbers = _first_numbers(step)
+        self._numbers = self._returned = arrays_of_jit(step)
         self._state: StateArguments | None = None
         self._program: CallProgram | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -205,6 +204,8 @@ class PureStep:
         # A number may have been a static argument of the `jit` that was taken off.
         for numbers in list(Numbers)[list(Numbers).index(self._numbers) :]:
             self._numbers = numbers
+            if numbers is Numbers.TRACED:
+                self._returned = numbers
             call = self._arguments(args, keywords)
             try:
                 state = find_state(
@@ -230,15 +231,10 @@ class PureStep:
         self.calls = CallPlans(self.weights, self.others)
         self.skips_bad_updates = state.leaves_out_bad or skips_bad_updates(self.others)
 
-    @property
-    def _returned(self) -> Numbers:
-        """Which numbers of Python are arrays in the result."""
-        return Numbers.TRACED if self._numbers is not Numbers.WITH_BOOLEANS else self._numbers
-
     def has_plain_calls(self, form: ArgumentsForm) -> bool:
         """Whether JAX can take calls of this form, and their results, as they are."""
         return (
-            self._numbers in (Numbers.WITH_BOOLEANS, Numbers.TRACED)
+            self._numbers in (Numbers.WITH_BOOLEANS, Numbers.TRACED, self._returned)
             and not form.objects
             and not form.tree.has_static()
             and self._state is not None

@@ -7,10 +7,15 @@ from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
 
+import jax
+
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.plain.mapped_steps import MappedStep
+from stayfinite.frameworks.jax.plain.trees import Numbers
 from stayfinite.frameworks.names import argument_names
+
+_JIT = type(jax.jit(lambda: None))
 
 
 def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,6 +53,20 @@ def static_names(step: Callable[..., Any]) -> frozenset[str]:
         return frozenset(names[number] for number in static)
     found = private.static_names(function)
     return found if _is_plain(function) else found | static_names(function.__wrapped__)
+
+
+def arrays_of_jit(step: Callable[..., Any]) -> Numbers:
+    """Which numbers of Python are arrays for what has compiled `step`, and in its results.
+
+    Equinox leaves them as they are. For a function that is not compiled, booleans stay as they are,
+    as it may branch on them.
+    """
+    function: Any = step.__func__ if isinstance(step, MethodType) else step
+    library = type(function).__module__.partition(".")[0]
+    if library == "equinox":
+        return Numbers.STATIC
+    is_jit = isinstance(function, _JIT) or (library == "flax" and not _is_plain(function))
+    return Numbers.WITH_BOOLEANS if is_jit else Numbers.TRACED
 
 
 def is_pmapped(step: Any) -> bool:
