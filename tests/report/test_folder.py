@@ -73,8 +73,26 @@ def test_model_that_cannot_be_saved_costs_only_its_weights(tmp_path):
 
     path, incident = created(tmp_path, Unsavable())
     assert incident.kept == Kept(None, 811, str(path))
-    assert (path / "state.safetensors").exists()
-    assert not (path / "last_good.weights.h5").exists()
+    names = {each.name for each in path.iterdir()}
+    assert names == {"batch.safetensors", "state.safetensors", "replay.json", "incident.json"}
+
+
+@pytest.mark.parametrize("error", [NotImplementedError("a layer"), OSError(28, "no room")])
+def test_weights_of_several_modules_are_there_together_or_not_at_all(error, tmp_path):
+    class TwoModules(Model):
+        def save_weights(self, path):
+            path.write_bytes(b"the first")
+            path.with_name("last_good.encoder.safetensors").write_bytes(b"a half of the second")
+            if error is not None:
+                raise error
+
+    path, incident = created(tmp_path / "bad", TwoModules())
+    assert incident.kept.weights is None
+    assert not list(path.glob("last_good*"))
+    error = None
+    path, incident = created(tmp_path / "good", TwoModules())
+    assert incident.kept.weights == str(path / "last_good.weights.h5")
+    assert len(list(path.glob("last_good*"))) == 2
 
 
 def test_no_file_of_good_weights_where_there_are_none(tmp_path):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,23 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         OSError: the file could not be written.
     """
-    try:
+    with errors_of_the_disk(path):
         save_file(dict(arrays), path)
+
+
+@contextlib.contextmanager
+def errors_of_the_disk(path: Path) -> Iterator[None]:
+    """Raise what safetensors reports of a full disk, by a class of its own, as an `OSError`.
+
+    Args:
+        path: The file that is written in the block.
+
+    Raises:
+        OSError: The file could not be written.
+    """
+    try:
+        yield
     except SafetensorError as error:
-        # It also reports a full disk by this class, which is no `OSError`.
         found = _NUMBER.search(str(error))
         if found is None:
             raise

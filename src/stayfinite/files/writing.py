@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import os
 import shutil
@@ -14,10 +13,8 @@ from pathlib import Path
 
 try:
     import fcntl
-    import resource
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
-    resource = None  # type: ignore[assignment]
 
 
 # Another process may have made its folder, and not locked it yet.
@@ -89,32 +86,6 @@ def put(new: Path, path: Path) -> None:
     _sync(new)
     new.replace(path)
     _sync(path.parent)
-
-
-def require_room(folder: Path, num_bytes: int) -> None:
-    """Raise the error of a full disk before a library writes there that does not survive it.
-
-    Args:
-        folder: Where a file will be written.
-        num_bytes: Its size.
-
-    Raises:
-        OSError: There is no room, or no file may be so large.
-    """
-    if resource is not None:
-        # Some file systems do not look at the limit of the process when they reserve room.
-        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-        if limit != resource.RLIM_INFINITY and num_bytes > limit:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(folder))
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with tempfile.TemporaryFile(dir=folder) as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, num_bytes)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise
-            # Other errors say that the file system cannot reserve room.
 
 
 def put_text(path: Path, text: str) -> None:

@@ -259,15 +259,24 @@ def explain(incident: Incident | str | Path, *, width: int = 100) -> str:
 
 
 def _save_weights(subject: Subject, path: Path) -> bool:
-    try:
-        subject.save_weights(path)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    except Exception as error:
-        if is_internal(error):
-            caught("saving the weights", error)
-        # A user's layer may not be savable; its values are also in state.safetensors.
-        path.unlink(missing_ok=True)
-        return False
+    """Write the weights to `path`, and those of further modules beside it: all of them, or none.
+
+    Returns:
+        Whether they were written.
+
+    Raises:
+        OSError: They could not be written.
+    """
+    with folder_beside(path) as folder:
+        try:
+            subject.save_weights(folder / path.name)
+        except OSError:
+            raise
+        except Exception as error:
+            if is_internal(error):
+                caught("saving the weights", error)
+            # A user's layer may not be savable; its values are also in state.safetensors.
+            return False
+        for file in folder.iterdir():
+            file.replace(path.with_name(file.name))
     return True

@@ -17,3 +17,9 @@ def may_be_infinite(model: Any) -> set[int]:
     subject = KerasModel(model, weak=True)
     variables = [*subject.trainable_variables, *subject.non_trainable_variables]
     return {id(variables[position]) for position in may_keep_infinity(subject)}
+
+
+def written_variables(model: Any) -> list[Any]:
+    """The variables of a model, and of its optimizer, which Keras writes also by `save_weights`."""
+    optimizer = getattr(model, "optimizer", None)
+    return [*model.variables, *(optimizer.variables if optimizer else ())]

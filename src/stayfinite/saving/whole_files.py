@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.files.writing import folder_beside, put, require_room
+from stayfinite.files.hdf5_writing import errors_raised_at_end
+from stayfinite.files.writing import folder_beside, put
 from stayfinite.frameworks.recording.notices import notify
 
 if TYPE_CHECKING:
@@ -64,11 +65,14 @@ def saving(plain: Save) -> Save:
 
     def save(model: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         path = _local(filepath)
-        in_place = kwargs.get("overwrite", args[0] if args else True) is False
-        if path is None or in_place or getattr(_inside, "is_saving", False):
-            return plain(model, filepath, *args, **kwargs)
-        with as_it_is():
-            return _save(model, path, lambda new: plain(model, new, *args, **kwargs))
+        may_overwrite = kwargs.get("overwrite", args[0] if args else True) is not False
+        with errors_raised_at_end():
+            # Keras asks whether it may overwrite a file that is there.
+            in_place = path is None or (path.exists() and not may_overwrite)
+            if path is None or in_place or getattr(_inside, "is_saving", False):
+                return plain(model, filepath, *args, **kwargs)
+            with as_it_is():
+                return _save(model, path, lambda new: plain(model, new, *args, **kwargs))
 
     return save
 
@@ -95,14 +99,9 @@ def _save(model: Any, path: Path, write: Callable[[str], Any]) -> Any:
 
 
 def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str], Any]) -> Any:
-    if path.suffix != ".keras":
-        # Keras is there by now, which this file is imported before.
-        from stayfinite.frameworks.keras.file_sizes import hdf5_bytes
-
-        # HDF5 ends the process where it cannot write.
-        require_room(folder, hdf5_bytes(model))
     try:
-        result = write(str(folder / path.name))
+        with errors_raised_at_end():
+            result = write(str(folder / path.name))
         files = sorted(folder.iterdir(), key=lambda file: file.suffix == ".json")
         bad = [count for file in files for count in _non_finite(file)]
         if bad and not _has_only_kept_infinities(model):
@@ -149,8 +148,7 @@ def _has_only_kept_infinities(model: Any) -> bool:
     import keras
 
     from stayfinite.checkpoints.stored import may_be_saved
-    from stayfinite.frameworks.keras.file_sizes import written_variables
-    from stayfinite.saving.infinite_values import may_be_infinite
+    from stayfinite.saving.infinite_values import may_be_infinite, written_variables
 
     ids = may_be_infinite(model)
     return all(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from stayfinite.errors import CannotGuardError
-from stayfinite.files.writing import require_room
+from stayfinite.files.hdf5_writing import errors_raised_at_end
 from stayfinite.frameworks import base
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
@@ -22,7 +22,6 @@ from stayfinite.frameworks.keras import optimizer_settings, roles
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.batches import without_samples
 from stayfinite.frameworks.keras.calls import layer_path
-from stayfinite.frameworks.keras.file_sizes import hdf5_bytes
 from stayfinite.frameworks.keras.held_arrays import holder_of
 from stayfinite.frameworks.keras.lasting_settings import lasting
 from stayfinite.frameworks.keras.sample_files import files_of
@@ -137,9 +136,9 @@ class KerasSubject(Subject):
         return "last_good.weights.h5"
 
     def save_weights(self, path: Path) -> None:
-        """`model.save_weights`, if there is room: HDF5 ends the process where it cannot write."""
-        require_room(path.parent, hdf5_bytes(self.model))
-        self.model.save_weights(path)
+        """`model.save_weights`."""
+        with errors_raised_at_end():
+            self.model.save_weights(path)
 
     def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:
         """Those that the data set of the present `fit` returns."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from stayfinite.files.arrays import errors_of_the_disk
 from stayfinite.frameworks.torch.plain.modules import NamedModule, unwrapped
 from stayfinite.frameworks.torch.plain.sharded import local
 
@@ -24,7 +25,13 @@ def save_modules(roots: Sequence[NamedModule], others: Sequence[NamedModule], pa
 
 
 def save_tensors(state: Mapping[str, object], path: Path) -> None:
-    """Write the tensors of `state`; of sharded ones, the part that this process has."""
+    """Write the tensors of `state`; of sharded ones, the part that this process has.
+
+    Raises:
+        OSError: The file could not be written.
+    """
     tensors = {k: local(v) for k, v in state.items() if isinstance(v, torch.Tensor)}
     # Weights that two names share are written twice.
-    save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, path)
+    copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+    with errors_of_the_disk(path):
+        save_file(copies, path)
