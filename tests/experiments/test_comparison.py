@@ -53,6 +53,12 @@ def test_estimates_grow_with_the_step_and_never_decrease():
     assert large[-1] == 1024.0 * small[-1]
 
 
+def test_gradients_that_differ_in_their_imaginary_parts_are_not_alike():
+    one = Outcome(1.0, {"w": np.array([1.0 + 2.0j])}, ())
+    other = Outcome(1.0, {"w": np.array([1.0 - 2.0j])}, ())
+    assert alike(one, one, 1e-4) and not alike(one, other, 1e-4)
+
+
 def test_a_step_that_is_partly_in_half_precision_is_moved_by_its_roundings():
     assert errors(Amplifies(1.0, "float16"))[0] > 100 * errors(Amplifies(1.0))[0]
 

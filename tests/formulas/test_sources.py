@@ -10,7 +10,7 @@ from keras import ops
 from stayfinite.graph.graph import Span
 from stayfinite.repair import Patch, swapped
 from stayfinite.repair.extraction import ExtractionError, extract
-from stayfinite.repair.formula import node, replaced, walk
+from stayfinite.repair.formula import constant, node, replaced, walk
 from stayfinite.repair.writing import CannotWriteError, write
 
 # Nothing here depends on the framework but the functions that are called.
@@ -199,6 +199,19 @@ def test_a_function_that_the_library_lacks_is_not_written():
     [leaf] = extraction.leaves
     with pytest.raises(CannotWriteError, match="log_ndtr"):
         write(extraction, node("log_ndtr", leaf))
+
+
+def test_a_formula_of_a_long_loop_is_not_written_out():
+    text = "from keras import ops\ndef f(x):\n    return ops.exp(x)\n"
+    space = _cell(text)
+    span = _span(text, "ops.exp(x)", "<ipython-input-7-abc>")
+    extraction = extract(space["f"], span, None, {"x": _X})
+    [leaf] = extraction.leaves
+    total = leaf
+    for number in range(500):
+        total = node("tanh", node("add", total, constant(float(number))))
+    with pytest.raises(CannotWriteError, match="too many operations"):
+        write(extraction, total)
 
 
 _CLASSES = """

@@ -78,6 +78,10 @@ CASES = [
     Case("product_under_autocast", "half-overflow", 5, fix=True, value="exact"),
     Case("branch_by_number", "division-by-zero", 6, fix=False, value="undefined"),
     Case("inverse_length", "division-by-zero", 2, fix=False, value="bounded"),
+    Case("deviation_of_zero", "division-by-zero", 2, fix=False),
+    Case("target_of_output", "out-of-domain", 2, fix=False),
+    Case("digamma_of_tiny", "overflow", 2),
+    Case("complex_phase", "division-by-zero", 2),
     Case("gan_two_optimizers", "log-of-zero", 1),
     Case("gan_of_probabilities", "log-of-zero", 4, fix=False, value="changed"),
     Case("gan_of_means", "log-of-zero", 4, fix=True, value="exact"),
@@ -130,6 +134,7 @@ def run(folder: Path, name: str, *options: str) -> tuple[subprocess.CompletedPro
 def test_a_bad_step_is_stopped_and_explained(case, tmp_path):
     done, file = run(tmp_path, case.script)
     assert done.returncode == 3, done.stderr
+    assert "ComplexWarning" not in done.stderr
     [incident] = file["incidents"]
     where = (incident["where"]["step"], incident["cause"]["name"])
     assert where == (case.step, case.cause), done.stderr

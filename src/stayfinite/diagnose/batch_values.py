@@ -23,6 +23,7 @@ from stayfinite.diagnose.value_patterns import pattern_of_indices, pattern_of_va
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Leaf, Op, Role
 from stayfinite.graph.walk import upstream
+from stayfinite.numerics.dtypes import widened
 
 # A batch is absurd when its largest magnitude is both beyond anything a scaled or raw sensor
 # value reaches, and far beyond all healthy batches before it.
@@ -85,7 +86,7 @@ def _absurd(evidence: Evidence, op: Op, roles: Asked) -> BatchFault | None:
 def _bad_values(evidence: Evidence, leaf: Leaf) -> BatchFault | None:
     """What is non-finite in the array, or absurdly large; in one sample there may be both."""
     array = evidence.values[leaf.value]
-    wide = array.astype(np.float64) if array.dtype.kind != "f" else as_float(array)
+    wide = widened(array) if array.dtype.kind != "f" else as_float(array)
     healthy = evidence.ranges.get(leaf.name)
     # In float16 the bound is inf, and no number is past it.
     with np.errstate(invalid="ignore", over="ignore"):

@@ -19,6 +19,7 @@ from stayfinite.diagnose.jumps import has_jumped
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Leaf
 from stayfinite.incident import Incoming
+from stayfinite.numerics.dtypes import widened
 
 # A program writes whole arrays.
 _PART = 0.01
@@ -143,5 +144,5 @@ def _largest_by_gradients(pair: _Pair, earlier: Earlier) -> float | None:
 
 
 def _wide(array: np.ndarray) -> np.ndarray:
-    wide: np.ndarray = as_float(array).astype(np.float64)
+    wide: np.ndarray = widened(array)
     return wide

@@ -11,6 +11,7 @@ from stayfinite.diagnose.evidence import Earlier, Evidence
 from stayfinite.diagnose.growth import SMALLEST_WEIGHT, depends_on_weights, largest_of, sizes_of
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Op
+from stayfinite.numerics.dtypes import widened
 
 # By how much an element has to have grown, for an update from one size to the other to be unlikely.
 _JUMP = 1e6
@@ -65,8 +66,8 @@ def jump(evidence: Evidence, op: Op) -> Jump | None:
             if _has_grown(now, np.abs(as_float(before[other.value])), 10.0).any():
                 return None
             others = max(others, float(now.max(initial=0.0)))
-    now = as_float(evidence.values.loaded(leaf.value)).astype(np.float64)
-    then = as_float(before[leaf.value]).astype(np.float64)
+    now = widened(evidence.values.loaded(leaf.value))
+    then = widened(before[leaf.value])
     jumped = has_jumped(now, then)
     if not jumped.any() or (_has_grown(np.abs(now), np.abs(then), 10.0) & ~jumped).any():
         return None

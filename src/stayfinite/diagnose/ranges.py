@@ -45,7 +45,7 @@ def exceeded(evidence: Evidence) -> RangeExceeded | None:
     function = row(op.name)
     shrinks = len(op.operands) == 1 and function.growth is None
     # A function of one number that does not grow is infinite at a pole, or next to it.
-    if shrinks and function.pole is None:
+    if shrinks and not function.has_pole:
         return None
     result = as_float(evidence.results_of(op))
     bad = np.isinf(result)

@@ -7,6 +7,7 @@ import numpy as np
 from stayfinite.diagnose.facts.inputs import (
     ValuePattern,
 )
+from stayfinite.numerics.dtypes import widened
 
 # Magnitudes of bytes read as the wrong type: text, pixels, the other byte order.
 _WILD = 1e20
@@ -22,7 +23,7 @@ def pattern_of_values(array: np.ndarray, bad: np.ndarray) -> ValuePattern:
         array: The array of the batch, samples first.
         bad: Mask of the elements that are non-finite or absurdly large.
     """
-    wide = array.astype(np.float64)
+    wide = widened(array)
     values = wide[bad]
     finite = np.abs(wide[np.isfinite(wide) & (wide != 0)])
     if finite.size > 3 and finite.max() > _WILD and finite.min() < 1.0 / _WILD:

@@ -11,6 +11,7 @@ from stayfinite.experiments.moved_activation import MovedActivation
 from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.source_fix import Description
 from stayfinite.repair import (
+    ONE_FOR_ZERO,
     SHIFT,
     Edit,
     KnownFunctions,
@@ -88,6 +89,11 @@ class AppliedPatch:
     def shifts(self) -> bool:
         """Whether it adds a number that the program does not have, which changes every value."""
         return SHIFT in self.kinds
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it puts 1 in the place of a 0, which bounds nothing."""
+        return ONE_FOR_ZERO in self.kinds
 
     @property
     def compares(self) -> bool:

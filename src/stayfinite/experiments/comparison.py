@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.rollout import is_good
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Arrays, OnBatch, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
-from stayfinite.numerics.dtypes import HALF, spacing
+from stayfinite.numerics.dtypes import HALF, spacing, widened
 
 # Two correct forms of a formula differ by a few roundings, more after a sum over a batch.
 TOLERANCE = 1e-3
@@ -204,7 +203,7 @@ def _rounded(batch: Batch, dtype: str, rng: np.random.Generator) -> Batch:
 def _neighbour(array: np.ndarray, dtype: str, rng: np.random.Generator) -> np.ndarray:
     """Each element moved by one rounding of `dtype`, up or down; zeros stay."""
     sides = rng.choice([-1.0, 1.0], array.shape)
-    moved: np.ndarray = as_float(array).astype("float64") * (1.0 + sides * spacing(dtype))
+    moved: np.ndarray = widened(array) * (1.0 + sides * spacing(dtype))
     return moved.astype(array.dtype)
 
 
@@ -214,9 +213,9 @@ def _close(one: np.ndarray, other: np.ndarray, tolerance: float, rounding: float
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> float:
-    difference = as_float(one).astype("float64") - as_float(other).astype("float64")
+    difference = widened(one) - widened(other)
     return float(np.max(np.abs(difference), initial=0.0))
 
 
 def _largest(array: np.ndarray) -> float:
-    return float(np.max(np.abs(as_float(array).astype("float64")), initial=0.0))
+    return float(np.max(np.abs(widened(array)), initial=0.0))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stayfinite.frameworks.step import Outcome
+from stayfinite.numerics.dtypes import widened
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,6 @@ def _difference(before: np.ndarray, after: np.ndarray) -> float:
     if not both.any():
         return 0.0
     with np.errstate(all="ignore"):
-        distance = np.abs(before[both].astype(np.float64) - after[both].astype(np.float64)).max()
-        size = np.abs(before[both].astype(np.float64)).max()
+        distance = np.abs(widened(before[both]) - widened(after[both])).max()
+        size = np.abs(widened(before[both])).max()
     return float(distance / size) if size > 0 else float(distance > 0)

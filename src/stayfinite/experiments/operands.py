@@ -20,6 +20,7 @@ from stayfinite.repair.writing import available
 _FEW = 300
 _MOST = 4000
 _FAILING, _HEALTHY = 3, 3
+_PICKS = frozenset({"index", "pick", "take_along_axis"})
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -46,6 +47,8 @@ def problem_of(step: Step, extraction: Extraction, samples: tuple[int, ...] | No
     if arrays.keys() != set(extraction.leaves) or not all(a.size for a in arrays.values()):
         return None
     if any(array.dtype.kind == "c" for array in arrays.values()):
+        return None
+    if not _picks_as_recorded(extraction, arrays):
         return None
     of_step = base.framework_of(step.subject)
     framework = cast(Framework, of_step.name)
@@ -75,6 +78,31 @@ def problem_of(step: Step, extraction: Extraction, samples: tuple[int, ...] | No
     return None
 
 
+def _picks_as_recorded(extraction: Extraction, arrays: Mapping[Node, np.ndarray]) -> bool:
+    """Whether what the formula picks from its arrays is what the step has picked there.
+
+    It is not where the program wrote into an array after the recorded read. Nothing that is known
+    at such operands holds for the step.
+    """
+    picks = [
+        node
+        for node in walk(extraction.root)
+        if node.op in _PICKS
+        and node.operands[0] in arrays
+        and extraction.recording(node) is not None
+    ]
+    recorded = extraction.arrays_of({node: node for node in picks})
+    evaluation = Evaluation(FLOATING["jax"], arrays)
+    for node, step_has in recorded.items():
+        try:
+            picked = np.asarray(evaluation.value(node))
+        except BadFormula:
+            return False
+        if not np.array_equal(picked, step_has.astype(picked.dtype), equal_nan=True):
+            return False
+    return True
+
+
 def _choices(extraction: Extraction) -> Iterator[dict[Node, Node]]:
     """Nothing in the place of anything; leaves in the place of what was picked from an array."""
     yield {}
@@ -82,7 +110,7 @@ def _choices(extraction: Extraction) -> Iterator[dict[Node, Node]]:
     inside: set[Node] = set()
     for node in reversed(list(walk(extraction.root))):
         recording = extraction.recording(node)
-        is_picked = node.op in ("index", "pick", "take_along_axis") and node not in inside
+        is_picked = node.op in _PICKS and node not in inside
         if is_picked and recording is not None and recording.role is LeafRole.VARIABLE:
             found[leaf(f"picked {len(found) + 1}", recording.role)] = node
             inside.update(walk(node))

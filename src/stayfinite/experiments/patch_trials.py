@@ -160,6 +160,8 @@ class PatchTrials:
         found = judged(before, fix)
         if applied.shifts and found.value is not FixValue.UNDEFINED:
             return dataclasses.replace(found, value=FixValue.CHANGED)
+        if applied.replaces and found.value is FixValue.BOUNDED:
+            return dataclasses.replace(found, value=FixValue.CHANGED)
         return found
 
     def _moves_with_its_bound(

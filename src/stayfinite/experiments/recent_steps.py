@@ -23,6 +23,7 @@ from stayfinite.frameworks.change import OnBatch, OnState, Unchanged
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Step
+from stayfinite.numerics.dtypes import widened
 
 # Seconds of all steps together, after which none is begun: a tenth of what the explanation took
 # before them, but at least, and at most, so many.
@@ -136,7 +137,7 @@ def _measure(step: Step, number: int) -> StepMeasure:
     outcome, before = step.run(Unchanged()), step.state_arrays()
     with np.errstate(invalid="ignore"):  # an infinite weight does not change by a number
         changes = {
-            name: _wide(after[name]) - _wide(before[name])
+            name: widened(after[name]) - widened(before[name])
             for name in outcome.gradients
             if name in after and name in before
         }
@@ -151,12 +152,15 @@ def _by_layer(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
     with np.errstate(all="ignore"):
         for name, array in arrays.items():
             layer = name.rpartition("/")[0] or name
-            squares[layer] = squares.get(layer, 0.0) + float(np.sum(np.square(_wide(array))))
+            squares[layer] = squares.get(layer, 0.0) + float(
+                np.sum(np.square(np.abs(widened(array))))
+            )
         return {layer: float(np.sqrt(square)) for layer, square in squares.items()}
 
 
-def _wide(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float64)
+def _square_of(array: np.ndarray) -> float:
+    """The square of the L2 norm."""
+    return float(np.sum(np.square(np.abs(widened(array)))))
 
 
 def learning_rate(step: Step, state: Mapping[str, np.ndarray], ago: int = 0) -> float | None:

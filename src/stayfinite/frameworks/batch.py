@@ -12,6 +12,7 @@ import numpy.typing
 
 from stayfinite.frameworks.state import Tensor
 from stayfinite.graph.graph import Role
+from stayfinite.numerics.dtypes import widened
 
 ROLES: tuple[Role, ...] = ("input", "target", "sample_weight")
 
@@ -73,8 +74,8 @@ class Batch:
         """The largest finite magnitude in each numeric array, by name; 0 where none is finite."""
         found: dict[str, float] = {}
         for name, array in self.arrays().items():
-            if array.size and array.dtype.kind in "fiu":
-                size = np.abs(array.astype(np.float64))
+            if array.size and array.dtype.kind in "fiuc":
+                size = np.abs(widened(array))
                 found[name] = float(np.max(size, initial=0.0, where=np.isfinite(size)))
         return found
 

@@ -33,6 +33,11 @@ def spacing(dtype: str) -> float:
     return float(_info(dtype).eps)
 
 
+def widened(array: np.ndarray) -> np.ndarray:
+    """`array` in float64, or in complex128 if it is complex."""
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
 def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     """`array` rounded to the floating-point type `dtype`; values out of range become infinite."""
     with np.errstate(over="ignore"):

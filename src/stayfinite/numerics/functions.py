@@ -162,6 +162,11 @@ class FunctionRow:
         return trait in self.traits
 
     @property
+    def has_pole(self) -> bool:
+        """Whether its value is infinite at a number, and so beyond the range next to it."""
+        return self.pole is not None or isinstance(self.domain, NoPositivePole)
+
+    @property
     def is_defined_below_0(self) -> bool:
         """Whether it has a value at every negative number."""
         return self.domain is None or (
@@ -308,7 +313,7 @@ _ROWS: tuple[FunctionRow, ...] = (
         harmless=1.0,
     ),
     FunctionRow("erfinv", ("erf_inv",), _INSIDE, harmless=0.0),
-    FunctionRow("lgamma", (), NoPositivePole(), harmless=1.0),
+    FunctionRow("lgamma", (), NoPositivePole(), growth=Growth.POLYNOMIAL, harmless=1.0),
     FunctionRow("digamma", (), NoPositivePole(), harmless=1.0),
     # Sums and products.
     *(

@@ -38,13 +38,14 @@ from stayfinite.repair.object_edits import proposals
 from stayfinite.repair.objects import Remade, remade
 from stayfinite.repair.other_readers import is_called_and_trained, reads_elsewhere
 from stayfinite.repair.patch import Patch
-from stayfinite.repair.rewrites import MECHANISMS, SHIFT, Facts
+from stayfinite.repair.rewrites import MECHANISMS, ONE_FOR_ZERO, SHIFT, Facts
 from stayfinite.repair.source import SourceFile, TextSpan
 from stayfinite.repair.swap import swapped
 from stayfinite.repair.unfollowed import UnfollowedUse, unfollowed_calls, unfollowed_object
 
 __all__ = [
     "MECHANISMS",
+    "ONE_FOR_ZERO",
     "SHIFT",
     "BoundAdded",
     "BoundedPart",

@@ -10,6 +10,7 @@ import numpy as np
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.step import Step
+from stayfinite.numerics.dtypes import widened
 
 
 def statistics(
@@ -37,9 +38,9 @@ def weight(step: Step, name: str, array: np.ndarray) -> np.ndarray:
     and zeros for a bias.
     """
     fresh = by_initializer(step, name, array)
-    if fresh is None or not np.isfinite(fresh.astype(np.float64)).all():
+    if fresh is None or not np.isfinite(widened(fresh)).all():
         fresh = _glorot(array.shape) if array.ndim > 1 else np.zeros(array.shape)
-    finite = np.isfinite(array.astype(np.float64))
+    finite = np.isfinite(widened(array))
     filled: np.ndarray = np.where(finite, array, fresh.astype(array.dtype))
     return filled
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from stayfinite.repair.rewrites import empty_reduction, guards, half_precision, masks, matrices
+from stayfinite.repair.rewrites.guards import ONE_FOR_ZERO
 from stayfinite.repair.rewrites.matrices import SHIFT
 from stayfinite.repair.rewrites.site import Facts, Site, Template
 
-__all__ = ["MECHANISMS", "SHIFT", "Facts", "Site", "Template"]
+__all__ = ["MECHANISMS", "ONE_FOR_ZERO", "SHIFT", "Facts", "Site", "Template"]
 
 MECHANISMS: dict[str, Callable[[Site], Iterator[Template]]] = {
     **{

@@ -22,6 +22,8 @@ from stayfinite.repair.rewrites.site import Site, Template, spelled
 
 DIVISION, LOGARITHM = "division-by-zero", "log-of-zero"
 OVERFLOW, SINGULAR = "overflow", "singular-gradient"
+# The kind of a rewrite that puts 1 in the place of a divisor, or base, of 0.
+ONE_FOR_ZERO = "one for zero"
 _MODEST = 20
 _EXPONENTS = {"sqrt": 0.5, "rsqrt": -0.5}
 
@@ -146,7 +148,7 @@ def _divide(site: Site, operation: Operation) -> Iterator[Template]:
             above_zero = BoundAdded(BoundedPart.DIVISOR, low="0")
             yield _floor(site, operation, divisor, floor, above_zero)
     pieces = one_where_zero(site, divisor)
-    yield site.rewrite("where", FormWritten(NewForm.ONE_AS_DIVISOR), pieces)
+    yield site.rewrite(ONE_FOR_ZERO, FormWritten(NewForm.ONE_AS_DIVISOR), pieces)
 
 
 def _power(site: Site, operation: Operation, mechanism: str | None) -> Iterator[Template]:
@@ -162,7 +164,7 @@ def _power(site: Site, operation: Operation, mechanism: str | None) -> Iterator[
         if isinstance(site.node, ast.AugAssign):
             text = site.text(base)
             pieces = assigned(site, site.calls.one_where_zero(text, text))
-        yield site.rewrite("where", FormWritten(NewForm.ONE_AS_BASE, name), pieces)
+        yield site.rewrite(ONE_FOR_ZERO, FormWritten(NewForm.ONE_AS_BASE, name), pieces)
     is_root = exponent is None or 0 < exponent < 1
     if is_root and mechanism in (None, SINGULAR):
         floor = power_floor(dtype, 0.5 if exponent is None else exponent)

@@ -42,6 +42,8 @@ _SHORT = (
     ast.expr_context,
 )
 _LONG = 40  # characters; a longer text is not repeated
+# New operations of a fix. The iterations of a loop are one after the other in its formula.
+_MOST_OPERATIONS = 100
 _NAMES = {
     "abs": "magnitude",
     "add": "added",
@@ -105,7 +107,7 @@ class Printer:
         """The text of `node`; what it uses twice is in `lines`.
 
         Raises:
-            CannotPrintError: an operand is not visible here.
+            CannotPrintError: an operand is not visible here, or there are too many operations.
             NoSpellingError: the library has no such operation.
         """
         self._count(node)
@@ -120,6 +122,8 @@ class Printer:
             self._uses[node] = self._uses.get(node, 0) + 1
             if self._uses[node] == 1 and self._visible.spelled(node) is None:
                 stack.extend(node.operands)
+        if len(self._uses) > _MOST_OPERATIONS:
+            raise CannotPrintError("it has too many operations")
 
     def _text(self, node: Node) -> Text:
         if node in self._printed:

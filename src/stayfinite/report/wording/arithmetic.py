@@ -10,6 +10,7 @@ import numpy as np
 from stayfinite.diagnose.facts import expressions, growth, inputs, new_state, unexplained
 from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.finding import Finding
+from stayfinite.numerics.dtypes import widened
 from stayfinite.report.wording.findings import of_expression, outside, statistic_problem
 from stayfinite.report.words import number, plural
 
@@ -48,7 +49,7 @@ _PATTERNS = {
 
 def _first_bad(array: np.ndarray) -> str:
     """`the first is at [2, 1]; `; empty for a single number."""
-    bad = np.argwhere(~np.isfinite(array.astype(np.float64)))
+    bad = np.argwhere(~np.isfinite(widened(array)))
     if array.ndim == 0 or not bad.size:
         return ""
     which = "it" if len(bad) == 1 else "the first of them"
