@@ -14,6 +14,7 @@ from typing import TypeVar
 from stayfinite.experiments.changes import TriedChange
 from stayfinite.experiments.rollout import Rollout
 from stayfinite.frameworks.batch import ChangeError
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.step import Outcome
 from stayfinite.repair import RepairError
 from stayfinite.strict import caught, is_internal
@@ -26,7 +27,7 @@ class NotTried:
     """Why a change could not be tried. `error` names the class of what was raised, if any was."""
 
     error: str | None
-    message: str
+    message: WhyNot | str
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def attempt(run: Callable[[], T]) -> T | NotTried:
     """
     try:
         return run()
-    except (ChangeError, RepairError) as error:
+    except ChangeError as error:
+        return NotTried(None, error.why)
+    except RepairError as error:
         return NotTried(None, str(error))
     except Exception as error:
         if is_internal(error):

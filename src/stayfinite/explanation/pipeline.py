@@ -39,6 +39,7 @@ from stayfinite.incident import Incident
 from stayfinite.report import assemble, folder
 from stayfinite.report.assemble import Explanation, NotReproduced
 from stayfinite.report.figures import Figures
+from stayfinite.report.wording import made_again
 from stayfinite.report.wording import progress as wording
 from stayfinite.report.wording.progress import ExplanationStage
 from stayfinite.strict import caught
@@ -63,7 +64,7 @@ def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explaine
     except KeyboardInterrupt:
         note = interruption = wording.interrupted(progress.stage)
     except CannotRemakeError as error:
-        note = f"{progress.stage}: {error}"
+        note = made_again.cannot_remake(str(progress.stage), error.why)
     except Exception as error:
         at_replay = stages.path is not None and progress.stage is ExplanationStage.REPLAY
         note = caught(str(progress.stage) if at_replay else "the explanation", error)
@@ -147,8 +148,7 @@ class _Stages:
             # The code of a loop may not be ready to be run twice.
             made = attempt(lambda: step.run(Unchanged()))
             if isinstance(made, NotTried):
-                reason = made.message if made.error is None else f"{made.error}: {made.message}"
-                self._incident = assemble.not_made_again(self._incident, failure.seen, reason)
+                self._incident = assemble.not_made_again(self._incident, failure.seen, made)
                 self._step = None
                 return
             outcome = made

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.report.wording import made_again
 from stayfinite.report.wording.progress import ExplanationStage
 from stayfinite.strict import caught
 
@@ -43,6 +44,6 @@ def optional(stage: str, run: Callable[[], T | None]) -> Stage[T]:
     try:
         return Stage(run())
     except CannotRemakeError as error:
-        return Stage(None, (f"{stage}: {error}",))
+        return Stage(None, (made_again.cannot_remake(stage, error.why),))
     except Exception as error:
         return Stage(None, (caught(stage, error),))

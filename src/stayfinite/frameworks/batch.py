@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import numpy.typing
 
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.state import Tensor
 from stayfinite.graph.graph import Role
 from stayfinite.numerics.dtypes import widened
@@ -18,7 +19,15 @@ ROLES: tuple[Role, ...] = ("input", "target", "sample_weight")
 
 
 class ChangeError(ValueError):
-    """A batch cannot be changed so: it has no sample to put in the place of another."""
+    """A step or its batch cannot be changed so, as it has no sample to put in the place of another.
+
+    Attributes:
+        why: An obstacle, or the reason in one clause.
+    """
+
+    def __init__(self, why: WhyNot | str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 @dataclass(frozen=True)

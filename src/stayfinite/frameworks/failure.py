@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stayfinite.frameworks.loss_log import LoggedLoss
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
@@ -41,10 +42,9 @@ class Failure:
         num_processes: Over how many processes the gradients are a mean. With more than one, the
             step is made again in this one alone, and only its loss can be compared.
         num_stopping: How many processes judge the step as this one does, and stop at it.
-        cannot_remake: Why the step that failed cannot be made again, in one clause, where that is
-            known before it is tried.
-        cannot_resume: Why the training cannot make the step again and go on, in one clause; None
-            where it can.
+        cannot_remake: Why the step that failed cannot be made again, where that is known before it
+            is tried.
+        cannot_resume: Why the training cannot make the step again and go on; None where it can.
         remade_by: What is run to make the step again: `the loop at train.py:36`; set with `seen`.
         num_others: How many steps other hand-written loops made before it.
         is_same_program: Whether the step that is run op by op is the program that failed; None
@@ -68,8 +68,8 @@ class Failure:
     remade_by: str | None = None
     num_processes: int = 1
     num_stopping: int = 1
-    cannot_remake: str | None = None
-    cannot_resume: str | None = None
+    cannot_remake: WhyNot | None = None
+    cannot_resume: WhyNot | None = None
     num_others: int = 0
     is_same_program: Callable[[], bool | None] = lambda: None
     is_applied: bool = False
@@ -93,11 +93,3 @@ class Resumption:
     state: State | None = None
     then: Callable[[], None] | None = None
     is_whole: bool = False
-
-
-def gradients_from_outside(function: str) -> str:
-    """Why a guarded function that is given its gradients is no step, and what to guard."""
-    return (
-        f"the gradients come from outside of `{function}`, which is guarded alone; guard the "
-        "function that computes loss, gradients and update, for the cause and the samples"
-    )

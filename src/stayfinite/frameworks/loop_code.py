@@ -7,6 +7,7 @@ import ast
 import copy
 from types import CodeType
 
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.source_loops import SourceLoop, Statement
 from stayfinite.frameworks.step import CannotRemakeError
 
@@ -67,7 +68,7 @@ def function_code(
         inner = ast.copy_location(ast.ClassDef(owner, [], [], [function], []), statement)
     code = _code_named(module_code(loop, [inner]), own.co_name)
     if code.co_freevars:
-        raise CannotRemakeError("the body of the loop calls super() without arguments")
+        raise CannotRemakeError(WhyNot(Obstacle.BARE_SUPER))
     return code.replace(co_qualname=own.co_qualname)
 
 

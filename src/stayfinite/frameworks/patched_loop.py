@@ -9,6 +9,7 @@ from pathlib import Path
 
 from executing import Source
 
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.source_loops import SourceLoop, Statement
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.graph.cells import cell_name, num_lines_above
@@ -80,5 +81,5 @@ class PatchedLoop:
         tree = self.tree or Source.for_filename(self.loop.file).tree
         loops = [] if tree is None else loops_in(tree)
         if self.loop.number >= len(loops):
-            raise CannotRemakeError(f"the source of {self.loop.file} is not there")
+            raise CannotRemakeError(WhyNot(Obstacle.NO_SOURCE, self.loop.file))
         return loops[self.loop.number]

@@ -14,6 +14,7 @@ import numpy as np
 
 from stayfinite.frameworks.batch import Batch, ChangeError
 from stayfinite.frameworks.change import Change
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Leaf, Op
@@ -44,7 +45,11 @@ class Outcome:
 
 
 class CannotRemakeError(ChangeError):
-    """A step cannot be run again; the message says why, in one clause."""
+    """A step cannot be run again."""
+
+    def __init__(self, why: WhyNot) -> None:
+        super().__init__(why)
+        self.why: WhyNot = why
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from stayfinite.frameworks.batch import Batch, ChangeError
 from stayfinite.frameworks.library_setting import LibrarySetting, SettingValue
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.state import Variable
 from stayfinite.graph.graph import Role
@@ -141,7 +142,7 @@ class Subject(Protocol):
         ...
 
     @property
-    def fixed_rate(self) -> str | None:
+    def fixed_rate(self) -> WhyNot | None:
         """Why the step cannot be tried with another learning rate; None where it can."""
         ...
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from stayfinite.frameworks.jax.plain.found_steps import FoundSteps
 from stayfinite.frameworks.jax.plain.subject import PlainJax
 from stayfinite.frameworks.jax.plain.uncompiled_updates import UncompiledUpdates
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.guard.jax_updates import JaxUpdates
 from stayfinite.guard.loop import WatchedLoop
 from stayfinite.guard.policy import Policy
@@ -49,7 +50,7 @@ class JaxSteps:
         """The guard of a step."""
         return WatchedLoop(step, self._keep, Policy())
 
-    def left_alone(self, name: str, reason: str) -> None:
+    def left_alone(self, name: str, why: WhyNot | str) -> None:
         """Say that a step is not guarded."""
         self.has_unguarded = True
-        self._say(notices.unguarded_step(name, reason))
+        self._say(notices.unguarded_step(name, why))

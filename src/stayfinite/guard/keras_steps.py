@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.guard.loop import WatchedLoop
 from stayfinite.guard.policy import Policy
 from stayfinite.guard.registry import REGISTRY
@@ -29,9 +30,9 @@ class _TracedSteps:
         """The guard of a step."""
         return WatchedLoop(loop, self._keep, Policy())
 
-    def left_alone(self, name: str, reason: str) -> None:
+    def left_alone(self, name: str, why: WhyNot | str) -> None:
         """Say that a step is not guarded."""
-        REGISTRY.left_alone(name, reason)
+        REGISTRY.left_alone(name, why)
 
 
 def guard_steps(backend: str, keep: Path) -> Callable[[], None]:

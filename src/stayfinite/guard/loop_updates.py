@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import Policy
@@ -43,5 +44,5 @@ class LoopUpdates(BadSteps):
         """Have the policy stop where it would run steps again, and say so."""
         policy = self.measures.policy
         if policy.name in ("rollback", "repair"):
-            self.say(notices.cannot_go_on(policy.name, "its step is not compiled"))
+            self.say(notices.cannot_go_on(policy.name, WhyNot(Obstacle.NOT_COMPILED)))
             self.policy = Policy("stop", policy.max_bad_steps)

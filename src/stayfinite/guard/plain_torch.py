@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.torch.plain import compiled, reporting, trees
 from stayfinite.frameworks.torch.plain.calls import StepCall, is_update
 from stayfinite.frameworks.torch.plain.training import Training
@@ -197,10 +198,10 @@ class PlainTorchSteps(BadSteps):
         said = processes.elsewhere(incident, own, first.rank, text.near(first.folder))
         return replace(incident, elsewhere=said)
 
-    def cannot_resume(self, reason: str, say: Callable[[str], None] | None = None) -> None:
+    def cannot_resume(self, why: WhyNot, say: Callable[[str], None] | None = None) -> None:
         """Tell why the loop cannot go on; from now on a bad step ends it."""
         policy = self.measures.policy
-        (say or self.say)(notices.cannot_go_on(policy.name, reason))
+        (say or self.say)(notices.cannot_go_on(policy.name, why))
         self.policy = Policy("stop", policy.max_bad_steps)
 
     def made_by_repair(self, step: int) -> None:

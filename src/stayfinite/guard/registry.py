@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from stayfinite.errors import UsageError
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.watch import Watch
@@ -22,7 +23,7 @@ class Adopter(Protocol):
         """Set what the session decides: folder, script, notices, listeners."""
         ...
 
-    def left_alone(self, name: str, reason: str) -> None:
+    def left_alone(self, name: str, why: WhyNot | str) -> None:
         """Say that the step `name()` of a hand-written loop is not guarded."""
         ...
 
@@ -60,10 +61,10 @@ class Registry:
         if self._adopter is not None:
             self._adopter.adopt(steps)
 
-    def left_alone(self, name: str, reason: str) -> None:
+    def left_alone(self, name: str, why: WhyNot | str) -> None:
         """Have the session, if there is one, say that a step is not guarded."""
         if self._adopter is not None:
-            self._adopter.left_alone(name, reason)
+            self._adopter.left_alone(name, why)
 
     def _rebuild_all(self) -> None:
         for watch in list(self._all):

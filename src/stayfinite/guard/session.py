@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stayfinite.frameworks.kept_in_memory import CopyInMemory
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.recorder import StepCount
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import Policy
@@ -192,10 +193,10 @@ class GuardSession:
         self._counts.append(watch.recorder.count)
         watch.recorder.in_memory.tell = self._note_copy
 
-    def left_alone(self, name: str, reason: str) -> None:
+    def left_alone(self, name: str, why: WhyNot | str) -> None:
         """Say that the step `name()` of a hand-written loop is not guarded."""
         self._has_left_alone = True
-        self.say(notices.unguarded_step(name, reason))
+        self.say(notices.unguarded_step(name, why))
 
     def _note_copy(self, copy: CopyInMemory) -> None:
         text = notices.kept_in_memory(copy)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stayfinite.errors import CannotGuardError, UsageError
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.report.wording import notices
 from stayfinite.runner.console import say
 from stayfinite.runner.keras_import import ON_JAX, after_import
@@ -80,9 +81,9 @@ class NotebookSession:
         """Have `watch` print its notices, and run unguarded what it cannot attach to."""
         watch.say, watch.unguarded_ok = _say_line, True
 
-    def left_alone(self, name: str, reason: str) -> None:
+    def left_alone(self, name: str, why: WhyNot | str) -> None:
         """Say that the step `name()` of a hand-written loop is not guarded."""
-        _say_line(notices.unguarded_step(name, reason))
+        _say_line(notices.unguarded_step(name, why))
 
     def close(self) -> None:
         """Guard nothing any more."""

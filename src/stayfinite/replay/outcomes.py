@@ -18,6 +18,7 @@ from stayfinite.frameworks.subject import state_variables
 from stayfinite.incident import Phase
 from stayfinite.replay.saved_step import SavedStep
 from stayfinite.report.replayed import Replayed
+from stayfinite.report.wording.obstacles import clause
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ def run_changed(
 def _required(made: T | NotTried, doing: str) -> T:
     if isinstance(made, NotTried):
         error = "" if made.error is None else f"{made.error}: "
-        raise UsageError(f"{doing}: {error}{' '.join(made.message.split())}")
+        raise UsageError(f"{doing}: {error}{' '.join(clause(made.message).split())}")
     return made
 
 

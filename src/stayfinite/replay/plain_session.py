@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
@@ -92,7 +93,7 @@ class PlainReplaySession:
     def made_by_repair(self, step: int) -> None:
         """Nothing: nothing is repaired here."""
 
-    def cannot_resume(self, reason: str) -> None:
+    def cannot_resume(self, why: WhyNot) -> None:
         """Nothing: no step is made again for good here."""
 
     def _offer_of_jax(self, subject: Subject, state: State, data: object) -> None:

@@ -12,6 +12,7 @@ from stayfinite.frameworks.keras.saved_state import named_as
 from stayfinite.frameworks.subject import Subject
 from stayfinite.replay.run import misfit
 from stayfinite.replay.saved_step import SavedStep
+from stayfinite.report.wording.obstacles import clause
 
 _PASS_SCRIPT = "pass the training script with --script"
 
@@ -44,7 +45,7 @@ def rebuilt(saved: SavedStep) -> Subject:
     if isinstance(made, NotTried):
         raise UsageError(
             "the model cannot be made of the config in the incident: "
-            f"{' '.join(made.message.split()):.300}; {_PASS_SCRIPT}"
+            f"{' '.join(clause(made.message).split()):.300}; {_PASS_SCRIPT}"
         )
     subject = KerasModel(made)
     wrong = misfit(subject, saved)

@@ -31,6 +31,7 @@ from stayfinite.experiments.try_change import Experiment, NotTried
 from stayfinite.frameworks import base
 from stayfinite.frameworks.change import WithoutSamples
 from stayfinite.frameworks.failure import Failure, Files
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Cause, Incident, Kept, Phase, Spread, Where
 from stayfinite.report.chosen_fix import choose_fix
@@ -139,13 +140,13 @@ def compared(incident: Incident, by: str, found: Fidelity) -> Incident:
     )
 
 
-def not_made_again(incident: Incident, seen: Outcome, reason: str) -> Incident:
+def not_made_again(incident: Incident, seen: Outcome, why: WhyNot | NotTried) -> Incident:
     """`incident` of a step that could not be made again, with what training had."""
     return dataclasses.replace(
         incident,
         spread=_spread(seen),
         where=dataclasses.replace(incident.where, phase="backward"),
-        made_again=made_again_wording.not_made_again(reason),
+        made_again=made_again_wording.not_made_again(why),
     )
 
 

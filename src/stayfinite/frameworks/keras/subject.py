@@ -25,6 +25,7 @@ from stayfinite.frameworks.keras.calls import layer_path
 from stayfinite.frameworks.keras.held_arrays import holder_of
 from stayfinite.frameworks.keras.lasting_settings import lasting
 from stayfinite.frameworks.keras.sample_files import files_of
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import Variable
 from stayfinite.frameworks.subject import HeldArray, Layer, Subject
@@ -56,9 +57,9 @@ class KerasSubject(Subject):
             ) from error
 
     @property
-    def fixed_rate(self) -> str | None:
+    def fixed_rate(self) -> WhyNot | None:
         """A step that updates the weights by itself has a learning rate that is not known."""
-        return None if self.optimizers else "the step has no Keras optimizer"
+        return None if self.optimizers else WhyNot(Obstacle.NO_OPTIMIZER)
 
     @property
     def name(self) -> str:

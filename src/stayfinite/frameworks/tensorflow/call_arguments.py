@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.batch import ROLES, Batch, BatchArray
 from stayfinite.frameworks.names import argument_names, unique
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.tensorflow import private
@@ -39,7 +40,7 @@ class CallForm:
 
     names: tuple[str, ...]
     rest: tuple[Sequence[Any], Mapping[str, Any]]
-    missing: str | None = None
+    missing: WhyNot | None = None
     on_host: frozenset[int] = frozenset()
 
     @functools.cached_property
@@ -180,12 +181,12 @@ def call_arguments(
     """The arguments of a call of `function` as the data of a step."""
     arrays: list[Any] = []
     names: list[str] = []
-    missing: str | None = None
+    missing: WhyNot | None = None
 
     def taken(label: str, value: Any) -> Any:
         nonlocal missing
         if isinstance(value, tf.data.Iterator) or inspect.isgenerator(value):
-            missing = f"its argument {label} draws the batch by itself"
+            missing = WhyNot(Obstacle.ARGUMENT_DRAWS_BATCH, label)
             return value
         for path, leaf in keras.tree.flatten_with_path(value):
             if is_array(leaf):

@@ -16,6 +16,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from stayfinite.frameworks.frames import user_frames
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.source_loops import SourceLoop, innermost_loop
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, call_arguments
@@ -89,9 +90,9 @@ def eager_call(notes: EagerNotes) -> EagerCall:
             return _of_function(frame, notes)
         except CannotRemakeError as error:
             # A loop around the call of this function may be one that can.
-            unknown = unknown or _unknown(frame.f_code.co_name, str(error))
-    reason = "the update is in no loop and in no function"
-    return unknown or _unknown("step", reason if frames else "no code of the program makes it")
+            unknown = unknown or _unknown(frame.f_code.co_name, error.why)
+    obstacle = Obstacle.NO_LOOP_NOR_FUNCTION if frames else Obstacle.NO_CODE_OF_PROGRAM
+    return unknown or _unknown("step", WhyNot(obstacle))
 
 
 def _loop_around(frame: FrameType, notes: EagerNotes) -> SourceLoop | None:
@@ -102,9 +103,9 @@ def _loop_around(frame: FrameType, notes: EagerNotes) -> SourceLoop | None:
     return loop
 
 
-def _unknown(name: str, reason: str) -> EagerCall:
+def _unknown(name: str, why: WhyNot) -> EagerCall:
     def run() -> None:
-        raise CannotRemakeError(reason)
+        raise CannotRemakeError(why)
 
     return EagerCall(run, name, name, call_arguments(run, (), {}))
 
@@ -129,16 +130,14 @@ def _of_function(frame: FrameType, notes: EagerNotes) -> EagerCall:
     code = frame.f_code
     function = _function_of(code, frame.f_locals)
     if function is None:
-        raise CannotRemakeError(f"the function {code.co_name}() is not found")
+        raise CannotRemakeError(WhyNot(Obstacle.FUNCTION_NOT_FOUND, code.co_name))
     named = code.co_varnames[: code.co_argcount]
     only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR):
-        reason = f"the function {code.co_name}() takes any number of arguments, or yields"
-        raise CannotRemakeError(reason)
+        raise CannotRemakeError(WhyNot(Obstacle.FUNCTION_TAKES_ANY, code.co_name))
     missing = [name for name in (*named, *only) if name not in frame.f_locals]
     if missing:
-        reason = f"the function {code.co_name}() has deleted its argument {missing[0]}"
-        raise CannotRemakeError(reason)
+        raise CannotRemakeError(WhyNot(Obstacle.ARGUMENT_DELETED, missing[0], of=code.co_name))
     args = tuple(frame.f_locals[name] for name in named)
     keywords = {name: frame.f_locals[name] for name in only}
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from stayfinite.frameworks.hand_written import StepGuard
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.tensorflow import bounds, private_functions
 from stayfinite.frameworks.tensorflow.guard_sentinel import (
     VariableValues,
@@ -44,7 +45,7 @@ class StepFinder(Protocol):
         """The guard of a step, made once its first call was made."""
         ...
 
-    def left_alone(self, name: str, reason: str) -> None:
+    def left_alone(self, name: str, why: WhyNot | str) -> None:
         """The step `name()` is not guarded."""
         ...
 
@@ -104,7 +105,7 @@ class _Copy:
             self._loop.before_trace.old.clear()
             if self._loop.has_unseen_update:
                 self._is_left_alone, name = True, self._loop.function_name
-                self.finder.left_alone(name, "it is distributed by a tf.distribute strategy")
+                self.finder.left_alone(name, WhyNot(Obstacle.DISTRIBUTED))
             return result
         self._guard = self.finder.guard(self._loop)
         if self._loop.applies_alone and self._loop.sentinel.took_back_last():

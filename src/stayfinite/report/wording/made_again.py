@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from stayfinite.experiments.fidelity import Fidelity
+from stayfinite.experiments.try_change import NotTried
+from stayfinite.frameworks.obstacles import WhyNot
+from stayfinite.report.wording.obstacles import clause
+from stayfinite.report.wording.trials import not_tried
 from stayfinite.report.words import names, number, plural
 
 
@@ -11,9 +15,14 @@ def made_again(by: str, found: Fidelity) -> str:
     return f"made again from: {by}, {_compared(found)}"
 
 
-def not_made_again(reason: str) -> str:
+def not_made_again(why: WhyNot | NotTried) -> str:
     """Why nothing was run."""
-    return f"not made again: {reason}"
+    return f"not made again: {not_tried(why) if isinstance(why, NotTried) else clause(why)}"
+
+
+def cannot_remake(stage: str, why: WhyNot) -> str:
+    """Why a stage of the explanation has no result."""
+    return f"{stage}: {clause(why)}"
 
 
 def differs(found: Fidelity) -> str:

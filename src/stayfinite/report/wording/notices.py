@@ -6,6 +6,8 @@ import math
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.kept_in_memory import CopyInMemory, CopyKind
+from stayfinite.frameworks.obstacles import WhyNot
+from stayfinite.report.wording.obstacles import clause
 
 
 def bad_loss(step: int, loss: float, *, has_gradients: bool = True) -> str:
@@ -70,9 +72,9 @@ def applied_in_backward() -> str:
     )
 
 
-def cannot_go_on(policy: str, reason: str) -> str:
+def cannot_go_on(policy: str, why: WhyNot) -> str:
     """A policy runs steps again, and those of this loop cannot be."""
-    return f"this loop cannot go on under the policy {policy!r}, because {reason}; it stops"
+    return f"this loop cannot go on under the policy {policy!r}, because {clause(why)}; it stops"
 
 
 def made_by_repair(step: int) -> str:
@@ -83,9 +85,9 @@ def made_by_repair(step: int) -> str:
     )
 
 
-def unguarded_step(name: str, reason: str) -> str:
+def unguarded_step(name: str, why: WhyNot | str) -> str:
     """The step of a hand-written loop is not guarded."""
-    return f"the step {name}() runs without the guard: {reason}"
+    return f"the step {name}() runs without the guard: {clause(why)}"
 
 
 def unguarded_training(error: CannotGuardError) -> str:

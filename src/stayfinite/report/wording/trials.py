@@ -42,6 +42,7 @@ from stayfinite.frameworks.change import (
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import StepPart, Trial, TrialKind, TrialOutcome
 from stayfinite.report.wording import libraries
+from stayfinite.report.wording.obstacles import clause
 from stayfinite.report.words import as_given, names, number, plural, sample_list
 
 
@@ -94,7 +95,8 @@ def outcome_in_words(outcome: Outcome) -> str:
 
 def not_tried(reason: NotTried) -> str:
     """`TypeError: float32 expected`."""
-    return reason.message if reason.error is None else f"{reason.error}: {reason.message}"
+    why = clause(reason.message)
+    return why if reason.error is None else f"{reason.error}: {why}"
 
 
 def _detail(experiment: Experiment) -> str:

@@ -23,6 +23,7 @@ from stayfinite.frameworks.jax.plain.origins import UpdateOrigins
 from stayfinite.frameworks.jax.plain.pure_calls import TAPE
 from stayfinite.frameworks.jax.plain.subject import PlainJax
 from stayfinite.frameworks.jax.plain.uncompiled_updates import JudgedUpdate, UncompiledUpdates
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.graph.code_owner import is_user_file
 
 Function = Callable[..., Any]
@@ -43,7 +44,7 @@ class StepListener(Protocol):
         """The guard of a step."""
         ...
 
-    def left_alone(self, name: str, reason: str) -> None:
+    def left_alone(self, name: str, why: WhyNot | str) -> None:
         """A step is not guarded; the reason is a clause."""
         ...
 

@@ -18,7 +18,7 @@ from stayfinite.files.arrays import write_arrays
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.change import HighestRate, LastingChange, LearningRate
-from stayfinite.frameworks.failure import Failure, gradients_from_outside
+from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.hand_written import PlainStep
 from stayfinite.frameworks.jax.guard_step import ArraysRead
 from stayfinite.frameworks.jax.library import HasLibrary
@@ -34,16 +34,14 @@ from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.loop_values import LoopValues
 from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.frameworks.names import argument_names
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State, Variable
 from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 from stayfinite.graph.graph import Role
 
-_FIXED_RATE = (
-    "the step makes its updates in a loop inside; optax.inject_hyperparams makes the rate a value "
-    "of the state"
-)
+_FIXED_RATE = WhyNot(Obstacle.UPDATES_INSIDE)
 
 
 @dataclass
@@ -126,8 +124,8 @@ class PlainJax(PlainStep, HasLibrary):
         if self.origins is not None:
             return self.origins.whole(failure)
         if isinstance(data, StepData) and self._has_bad_gradients(data):
-            reason = gradients_from_outside(self._step.name)
-            return dataclasses.replace(failure, cannot_remake=reason)
+            why = WhyNot(Obstacle.GRADIENTS_FROM_OUTSIDE, self._step.name)
+            return dataclasses.replace(failure, cannot_remake=why)
         return failure
 
     def _has_bad_gradients(self, data: StepData) -> bool:
@@ -274,7 +272,7 @@ class PlainJax(PlainStep, HasLibrary):
         return []
 
     @property
-    def fixed_rate(self) -> str | None:
+    def fixed_rate(self) -> WhyNot | None:
         """Why neither the learning rate nor the update as a whole can be scaled."""
         return None if self._rates() or self._step.shows_gradient else _FIXED_RATE
 
@@ -314,7 +312,7 @@ class PlainJax(PlainStep, HasLibrary):
 
     def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
         """Not known: an optimizer of optax is closed."""
-        raise ChangeError("the settings of the optimizer are part of the compiled update")
+        raise ChangeError(WhyNot(Obstacle.COMPILED_SETTINGS))
 
     def scaled_learning_rates(self, factor: float) -> AbstractContextManager[None]:
         """Not known: the rate is a constant of the step. Its updates can be scaled."""
@@ -353,7 +351,7 @@ class PlainJax(PlainStep, HasLibrary):
                 return lambda: self._set_rates(lambda rate: jnp.minimum(rate, highest))
             case LearningRate(factor) if self.fixed_rate is None:
                 return lambda: self._scale_updates(factor)
-        raise ChangeError(self.fixed_rate or "the learning rate is a constant of the step")
+        raise ChangeError(self.fixed_rate or WhyNot(Obstacle.CONSTANT_RATE))
 
     def _scale_updates(self, factor: float) -> None:
         self._step.update_factor = factor * (self._step.update_factor or 1.0)

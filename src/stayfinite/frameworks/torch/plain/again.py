@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import torch
 
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain import verdict
@@ -62,7 +63,7 @@ class NoLoop:
 
     def make(self, data: LoopData) -> None:
         """Never."""
-        raise CannotRemakeError(data.missing or "no loop is around the update")
+        raise CannotRemakeError(data.missing or WhyNot(Obstacle.NO_LOOP))
 
 
 class Sharded:
@@ -72,10 +73,7 @@ class Sharded:
 
     def make(self, data: LoopData) -> None:
         """Never."""
-        raise CannotRemakeError(
-            "its weights are sharded over several processes, and one process alone has not all "
-            "of them; look at the batch that each process has kept"
-        )
+        raise CannotRemakeError(WhyNot(Obstacle.SHARDED_STEP))
 
 
 class NoUpdateError(CannotRemakeError):
@@ -136,7 +134,7 @@ class Making:
         if iteration is None:
             if self._is_last and self._others is not None:
                 raise StepMade
-            raise CannotRemakeError("the step draws more batches than before")
+            raise CannotRemakeError(WhyNot(Obstacle.MORE_BATCHES_AGAIN))
         return iteration.take(name)
 
     def differentiating(self, root: Any) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.frames import user_frames
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.recorder import KnownFlag
 from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.step import CannotRemakeError, Outcome
@@ -185,7 +186,7 @@ class BadLoopSteps:
         try:
             resume(resumption)
         except CannotRemakeError as error:
-            owner.cannot_resume(str(error))
+            owner.cannot_resume(error.why)
             owner.handle(failure)
             return False
         if body is not None and body.is_patched:
@@ -202,7 +203,7 @@ class BadLoopSteps:
         assert recorded is not None and isinstance(recorded.data, LoopData)
         if resumption.state is not None:
             if len(self._notes.trained.optimizers()) > 1:
-                raise CannotResumeError("the loop has several optimizers, and one of them is known")
+                raise CannotResumeError(WhyNot(Obstacle.SEVERAL_OPTIMIZERS))
             store(subject, resumption.state)
         if resumption.then is not None:
             resumption.then()
@@ -252,14 +253,14 @@ def _num_averaging(subject: TorchLoop, data: LoopData) -> int:
     return int(torch.distributed.get_world_size()) if is_mean else 1
 
 
-def _why_not_resumed(subject: TorchLoop, num_averaging: int) -> str | None:
+def _why_not_resumed(subject: TorchLoop, num_averaging: int) -> WhyNot | None:
     """Why the step of a loop cannot be made again for good; None where it can."""
     if num_averaging > 1:
-        return "its gradients are a mean over several processes"
+        return WhyNot(Obstacle.GRADIENTS_OVER_PROCESSES)
     if sharded.is_sharded(parameters_of(subject.optimizer.inner)):
-        return "its weights are sharded over several processes"
+        return WhyNot(Obstacle.SHARDED_WEIGHTS)
     if isinstance(subject.optimizer.inner, torch.optim.LBFGS):
-        return "the optimizer LBFGS makes several evaluations in one step"
+        return WhyNot(Obstacle.SEVERAL_EVALUATIONS)
     return None
 
 

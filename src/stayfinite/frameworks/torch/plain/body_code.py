@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import CodeType
 
 from stayfinite.frameworks.loop_code import body_code, function_code, module_code, once
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.patched_loop import PatchedLoop
 from stayfinite.frameworks.source_loops import Statement, taken_names
 from stayfinite.frameworks.step import CannotRemakeError
@@ -129,7 +130,7 @@ def taking(iteration: Iteration) -> Callable[[str], object]:
 
     def take(name: str) -> object:
         if not left.get(name):
-            raise CannotRemakeError(f"the step takes more items as `{name}` than were noted")
+            raise CannotRemakeError(WhyNot(Obstacle.MORE_ITEMS_AGAIN, name))
         return iteration.take(left[name].pop(0))
 
     return take

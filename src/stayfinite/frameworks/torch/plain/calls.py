@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.failure import gradients_from_outside
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.again import NoUpdateError
@@ -77,7 +77,7 @@ class CalledStep(ABC):
         for number, iteration in enumerate(data.iterations):
             iteration.generators.restore()
             self.call(iteration, number=number)
-        raise NoUpdateError(f"{self.described} ended without an update")
+        raise NoUpdateError(WhyNot(Obstacle.CALLS_WITHOUT_UPDATE, self.described))
 
 
 class CallAgain(CalledStep):
@@ -93,10 +93,12 @@ class CallAgain(CalledStep):
         self._differentiates = differentiates
 
     @property
-    def cannot_remake(self) -> str | None:
+    def cannot_remake(self) -> WhyNot | None:
         """Why the calls are no step; None where they may be one."""
         is_whole = self._differentiates and not self._call.is_given_loss
-        return None if is_whole else gradients_from_outside(self._call.described)
+        if is_whole:
+            return None
+        return WhyNot(Obstacle.GRADIENTS_FROM_OUTSIDE, self._call.described)
 
     @property
     def described(self) -> str:

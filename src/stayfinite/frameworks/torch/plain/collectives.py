@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from stayfinite.frameworks.attributes import replaced
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain import private
 
@@ -70,4 +71,4 @@ class _Done:
 
 
 def _not_alone(*args: Any, **kwargs: Any) -> None:
-    raise CannotRemakeError("the step takes values from other processes")
+    raise CannotRemakeError(WhyNot(Obstacle.VALUES_FROM_PROCESSES))

@@ -14,6 +14,7 @@ import numpy as np
 from stayfinite.frameworks.batch import Batch, BatchArray
 from stayfinite.frameworks.loop_values import Scalar
 from stayfinite.frameworks.names import unique
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.state import RandomState, Tensor
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
@@ -86,7 +87,7 @@ class LoopData:
     """
 
     iterations: tuple[Iteration, ...]
-    missing: str | None = None
+    missing: WhyNot | None = None
     is_sure: bool = True
     _size: list[int] = field(default_factory=list, compare=False, repr=False)
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from stayfinite.frameworks.frames import all_values_of, values_of
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.step import Outcome
 from stayfinite.frameworks.torch import private
@@ -27,7 +28,6 @@ from stayfinite.frameworks.torch.plain.optimizer import dense_gradient
 from stayfinite.frameworks.torch.plain.processes import apart
 from stayfinite.frameworks.torch.plain.recorded_data import make_once, measure_lists, tried
 from stayfinite.frameworks.torch.plain.sharded import local
-from stayfinite.frameworks.torch.plain.step_data import WRITES_INTO_BATCH
 from stayfinite.frameworks.torch.plain.steps import StepPlace
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 
@@ -96,7 +96,7 @@ def begun_later(
     if not isinstance(data, LoopData) or len(data.iterations) != 1:
         return step
     (iteration,) = data.iterations
-    is_written = data.missing == WRITES_INTO_BATCH
+    is_written = data.missing == WhyNot(Obstacle.LOOP_WRITES_BATCH)
     if is_written:
         data = LoopData(data.iterations, is_sure=False)
     elif (

@@ -18,6 +18,7 @@ import torch
 from stayfinite.frameworks.contained_files import kept_files
 from stayfinite.frameworks.frames import all_values_of, kept_names, values_of
 from stayfinite.frameworks.loop_code import LOCALS
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.patched_loop import PatchedLoop
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.step import CannotRemakeError
@@ -93,7 +94,7 @@ class LoopBody(PatchedLoop):
                 # The iteration may be another than that of training, with a fix.
                 names = self.loop.read & self.loop.bound - {*self.loop.targets}
                 carried = {name: after[name] for name in names if name in after}
-        raise NoUpdateError("the body of the loop ended without an update")
+        raise NoUpdateError(WhyNot(Obstacle.BODY_WITHOUT_UPDATE))
 
     @property
     def left_out(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.recorder import Recorder
 
 
@@ -32,6 +33,6 @@ class Owner(Protocol):
         """The repaired body of a running loop has made a bad step finite."""
         ...
 
-    def cannot_resume(self, reason: str) -> None:
+    def cannot_resume(self, why: WhyNot) -> None:
         """The loop cannot go on as was decided; from now on a bad step ends it."""
         ...

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain import private
@@ -96,9 +97,7 @@ class RemadeStep:
             CannotRemakeError: it cannot be run.
         """
         if self._seconds > MAX_SECONDS:
-            raise CannotRemakeError(
-                f"the limit of {MAX_SECONDS:.0f} s for running the step again is reached"
-            )
+            raise CannotRemakeError(WhyNot(Obstacle.TIME_LIMIT, number=MAX_SECONDS))
         watcher = self._watcher or StepWatcher()
         began = time.monotonic()
         others = None if self._others is None else self._others.begin()

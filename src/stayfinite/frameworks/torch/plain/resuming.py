@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from stayfinite.frameworks.frames import all_values_of, bind, user_frames
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain import private, verdict
@@ -28,7 +29,7 @@ from stayfinite.frameworks.torch.private import dense_values
 
 
 class CannotResumeError(CannotRemakeError):
-    """The loop cannot go on with a step made again; the message says why, in one clause."""
+    """The loop cannot go on with a step made again."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class TakenStep(Making):
             CannotResumeError: the run has made no update, or one that is not finite.
         """
         if not self._gradients:
-            raise CannotResumeError("the step made no update when it was made again")
+            raise CannotResumeError(WhyNot(Obstacle.NO_UPDATE_AGAIN))
         given = [
             dense_values(gradient) if gradient.is_sparse else gradient
             for _, gradient in self._gradients
@@ -109,7 +110,7 @@ class TakenStep(Making):
         ]
         has_loss = self.loss is None or verdict.is_finite(self.loss)
         if not has_loss or not verdict.all_finite(given):
-            raise CannotResumeError("the step was non-finite when it was made again")
+            raise CannotResumeError(WhyNot(Obstacle.NON_FINITE_AGAIN))
 
     def give(self) -> None:
         """Give the gradients to the weights, and the values to the names of the running frames."""

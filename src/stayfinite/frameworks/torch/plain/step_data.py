@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.names import unique
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
@@ -36,8 +37,6 @@ from stayfinite.frameworks.torch.plain.taken_items import (
     with_own,
 )
 from stayfinite.frameworks.torch.plain.targets import batch_target, bind
-
-WRITES_INTO_BATCH = "the loop writes into its batch"
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
     loop, began = step.loop, step.began
     passes = () if step.draws else step.passes
     if began is None:
-        return LoopData((), "no update came before this one, so its beginning is not known")
+        return LoopData((), WhyNot(Obstacle.NO_EARLIER_UPDATE))
     reading = began.readings.get(step.frame_id)
     values = dict(step.now)
     generators = began.generators
@@ -211,7 +210,9 @@ def _of_loader(step: NotedStep) -> LoopData:
     target = batch_target(loop.node)
     iterations = []
     is_sure = True
-    missing = None if step.is_complete else f"the step has more than {MAX_DRAWS} batches"
+    missing = None
+    if not step.is_complete:
+        missing = WhyNot(Obstacle.TOO_MANY_BATCHES, number=MAX_DRAWS)
     known = items_of([take for take in step.takes if take.statement.lineno <= step.line])
     is_even = all(len(items) % len(headers) == 0 for items in known.values())
     for number, draw in enumerate(headers):
@@ -242,7 +243,7 @@ def _of_loader(step: NotedStep) -> LoopData:
         taken = {name: part_of(items, number, len(headers)) for name, items in known.items()}
         iterations.append(_iteration(values, batch, draw.generators, {}, taken if is_even else {}))
     if any(_was_written_to(draw) for draw in headers):
-        missing = WRITES_INTO_BATCH
+        missing = WhyNot(Obstacle.LOOP_WRITES_BATCH)
     return LoopData(tuple(iterations), missing, is_sure)
 
 

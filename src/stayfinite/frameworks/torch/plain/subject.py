@@ -19,6 +19,7 @@ from stayfinite.frameworks.change import LastingChange
 from stayfinite.frameworks.hand_written import PlainStep
 from stayfinite.frameworks.library_setting import LibrarySetting, SettingValue
 from stayfinite.frameworks.loop_values import LoopValues
+from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import RandomState, Tensor, Variable
 from stayfinite.frameworks.subject import (
@@ -108,7 +109,7 @@ class TorchLoop(PlainStep):
         raise CannotGuardError("a loop over torch.optim has no train function to guard")
 
     @property
-    def fixed_rate(self) -> str | None:
+    def fixed_rate(self) -> WhyNot | None:
         """None: the optimizer has its learning rate in `param_groups`."""
         return None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.torch.plain.again import NoLoop
 from stayfinite.frameworks.torch.plain.bad_steps import BadLoopSteps, mean_of
@@ -82,7 +83,7 @@ class Training:
         if data is not None:
             return data
         if place is None:
-            return LoopData((), "no loop of a file with source is around the update")
+            return LoopData((), WhyNot(Obstacle.NO_LOOP_WITH_SOURCE))
         events, passes = self._notes.events, self._notes.passes.of_step()
         is_complete, since = not events.lost_draws, events.since(place)
         takes = events.takes(since, place.frame_id)

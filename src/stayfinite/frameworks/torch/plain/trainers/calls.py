@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from stayfinite.frameworks.frames import user_frames
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.torch.plain.calls import CalledStep
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes, Generators
@@ -133,9 +134,9 @@ class TrainerCalls:
         """The batches of the present step."""
         missing = None
         if self._num_lost:
-            missing = f"the step has more than {MAX_CALLS} batches"
+            missing = WhyNot(Obstacle.TOO_MANY_BATCHES, number=MAX_CALLS)
         elif any(versions_of(noted.call.batch) != noted.versions for noted in self.noted):
-            missing = "the trainer writes into its batch"
+            missing = WhyNot(Obstacle.TRAINER_WRITES_BATCH)
         return LoopData(tuple(noted.iteration for noted in self.noted), missing)
 
     def step(
