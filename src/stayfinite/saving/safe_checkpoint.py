@@ -16,6 +16,7 @@ from stayfinite.frameworks.keras.batch_listeners import ReadsNoLogs
 from stayfinite.frameworks.keras.epochs import DataPlace, Epochs
 from stayfinite.frameworks.recording.notices import notify
 from stayfinite.frameworks.train_function import GuardedTrainFunction
+from stayfinite.report.wording import checkpoints as notices
 from stayfinite.saving import checkpoint_files, training_state
 from stayfinite.saving.bad_ends import BadEndListener
 from stayfinite.saving.callback_state import CallbackStates
@@ -109,7 +110,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener, ReadsNoLogs):
         self._epochs = Epochs(iterator, self._save_if_due, self._put_back, start)
         not_exact = self._epochs.not_exact()
         if not_exact is not None:
-            _warn(not_exact)
+            _warn(notices.not_exact(not_exact))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the epoch."""
@@ -152,10 +153,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener, ReadsNoLogs):
                 f"{self.directory} has the checkpoints of a fit that has ended in this process, of "
                 "a model with other initial weights; pass another directory for each fit"
             )
-        _warn(
-            f"{self.directory} is of a training that began with other weights; set the seeds as "
-            "before to go on to the same bits, or pass another directory for another training"
-        )
+        _warn(notices.other_beginning(self.directory))
 
     def _follow_callbacks(self) -> None:
         if self._states is None:
@@ -184,7 +182,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener, ReadsNoLogs):
         except BadCheckpoint:
             return  # it is left out without a mark
         except OSError as error:
-            _warn(f"{path} could not be marked ({error.strerror or error})")
+            _warn(notices.not_marked(path, error))
 
     def _newest_good(self) -> Checkpoint | None:
         """The checkpoint to go on from; None to begin at the beginning.
@@ -195,7 +193,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener, ReadsNoLogs):
         marked: list[Path] = []
         for path in checkpoint_files.newest_first(self.directory):
             if checkpoint_files.is_marked(path):
-                _say(f"{path} is left out, because a training had a bad step at once after it")
+                _say(notices.had_bad_step(path))
                 marked.append(path)
                 continue
             checkpoint = _read(path)
@@ -205,9 +203,9 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener, ReadsNoLogs):
         if not found:
             return None
         if found[-1].step <= self.every:
-            _say("the training begins at epoch 0, because no other checkpoint is left")
+            _say(notices.begins_again())
             return None
-        _say("the newest is used after all, because no other checkpoint is left")
+        _say(notices.newest_after_all())
         return found[0]
 
     def _begin_at(self, checkpoint: Checkpoint) -> int:
@@ -215,15 +213,10 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener, ReadsNoLogs):
         facts, epochs = checkpoint.facts, int(self.params["epochs"])
         epoch = int(facts["epoch"])
         if facts["stopped"] or epoch >= epochs:
-            _say(
-                f"the training in {self.directory} had ended after {checkpoint.step} steps, in "
-                f"epoch {epoch} of {epochs}; its end is restored, and no step is made"
-            )
+            _say(notices.had_ended(self.directory, checkpoint.step, epoch, epochs))
             return max(epochs, 1)
-        _say(
-            f"goes on from {self.directory} after {checkpoint.step} steps, in epoch {epoch + 1} of "
-            f"{epochs} after {facts['calls']} steps of it"
-        )
+        calls = int(facts["calls"])
+        _say(notices.goes_on(self.directory, checkpoint.step, epoch, epochs, calls))
         return epoch
 
     def _save_if_due(self, is_sure: bool) -> None:
@@ -257,18 +250,12 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener, ReadsNoLogs):
         self._saved_step = checkpoint.step
         bad = training_state.not_finite(checkpoint, self._trained)
         if bad is not None:
-            _warn(
-                f"no checkpoint of step {checkpoint.step}, because {bad} is not finite; those in "
-                f"{self.directory} are kept"
-            )
+            _warn(notices.not_finite(self.directory, checkpoint.step, bad))
             return
         try:
             checkpoint_files.write(self.directory, checkpoint, self.keep)
         except OSError as error:
-            _warn(
-                f"the checkpoint of step {checkpoint.step} could not be written to "
-                f"{self.directory} ({error.strerror or error}); the training goes on"
-            )
+            _warn(notices.not_written(self.directory, checkpoint.step, error))
 
     def _put_back(self, drawn_from: Collection[str]) -> None:
         """Called where the `fit` goes on, when the callbacks of its epoch have begun."""
@@ -282,7 +269,7 @@ def _read(path: Path) -> Checkpoint | None:
     try:
         return checkpoint_files.read(path)
     except BadCheckpoint as error:
-        _say(f"{path} is left out, because it is not whole: {error}")
+        _say(notices.not_whole(path, error))
         return None
 
 

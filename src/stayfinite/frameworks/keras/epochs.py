@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from stayfinite.frameworks.data_limits import DataLimit, NotExact
 from stayfinite.frameworks.keras import prepared_batches, random_states
 from stayfinite.frameworks.keras.private_epochs import EpochIterator
 from stayfinite.frameworks.keras.sources import Sources, SourceState
@@ -154,45 +155,23 @@ class Epochs:
         if queue is not None and moment.prepared is not None:
             prepared_batches.put_back(queue, moment.prepared)
 
-    def not_exact(self) -> str | None:
-        """What cannot be repeated exactly in another process, for the user; None if all can."""
-        kind = self._iterator.adapter
-        if kind == "GeneratorDataAdapter":
-            return (
-                "the position of a generator cannot be saved: as many batches are drawn again, "
-                "which is exact only if it gives the same ones; pass a PyDataset for an exact one"
-            )
+    def not_exact(self) -> NotExact | None:
+        """What cannot be repeated exactly in another process; None if all can."""
+        if self._iterator.adapter == "GeneratorDataAdapter":
+            return NotExact(DataLimit.GENERATOR)
         if keras.backend.backend() == "tensorflow" and self._iterator.shuffles:
             from stayfinite.frameworks.tensorflow import seeds
 
             if not seeds.is_set():
-                return (
-                    "TensorFlow has no seed, so the order of shuffled arrays cannot be repeated; "
-                    "call keras.utils.set_random_seed first for an exact one"
-                )
+                return NotExact(DataLimit.NO_SEED)
         if self._is_drawn_by_a_thread and self._iterator.spans_epochs:
-            return (
-                "on TensorFlow a PyDataset is asked for batches ahead of the steps, so one that "
-                "changes at the end of an epoch of steps_per_epoch cannot be repeated; leave out "
-                "steps_per_epoch for an exact one"
-            )
+            return NotExact(DataLimit.DRAWN_AHEAD)
         if self._sources.has_lasting_workers:
-            return (
-                "random numbers that the lasting workers of a DataLoader draw cannot be repeated; "
-                "pass persistent_workers=False for an exact one"
-            )
+            return NotExact(DataLimit.LASTING_WORKERS)
         iterator = self._sources.iterator()
         if iterator is not None:
-            return (
-                f"the position of the iterator {iterator} of the data set cannot be saved; make "
-                "it where an epoch begins for an exact one"
-            )
-        if self._sources.has_workers:
-            return (
-                "data is made by several workers: random numbers that they draw cannot be "
-                "repeated; pass workers=1 for an exact one"
-            )
-        return None
+            return NotExact(DataLimit.ITERATOR, iterator)
+        return NotExact(DataLimit.WORKERS) if self._sources.has_workers else None
 
     def _enumerate(self) -> Iterator[Any]:
         start, self._start = self._start, None
