@@ -43,3 +43,17 @@ def test_constants_lead_nowhere():
     backward = op(1, "multiply", (5, 4), 2, phase="backward", line=7)
     graph = trace([forward, backward], constants={4: 0.5})
     assert primal_of(graph, backward) is None
+
+
+def test_a_derivative_of_a_value_that_is_made_again_leads_to_the_forward_op():
+    # As under `jax.checkpoint`; the derivative of a power is a power, which makes nothing again.
+    ops = [
+        op(0, "exp", (0,), 1, line=6),
+        op(1, "power", (1, 9), 2, line=7),
+        op(2, "exp", (0,), 3, phase="backward", line=6),
+        op(3, "power", (3, 10), 4, phase="backward", line=7),
+        op(4, "power", (3, 11), 5, phase="backward", line=7),
+    ]
+    graph = trace(ops, constants={9: 0.5, 10: 0.5, 11: -0.5})
+    assert primal_of(graph, ops[4]) is ops[1]
+    assert primal_of(trace(ops, constants={9: 0.5, 10: 0.7, 11: -0.5}), ops[4]) is None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from stayfinite.graph.graph import Graph, Op
+from stayfinite.graph.recomputed import recomputed_op
 from stayfinite.graph.source import callee
 from stayfinite.incident import Phase
 from stayfinite.numerics.functions import STRUCTURAL, canonical, row
@@ -109,7 +110,8 @@ def primal_of(graph: Graph, op: Op) -> Op | None:
     """Return the forward op whose derivative `op` computes; None where none shares its values.
 
     A derivative reads the operands or results of its forward op and has the same user expression.
-    The walk goes from `op` up through backward ops of that expression to the first forward value.
+    The walk goes from `op` up through backward ops of that expression to the first forward value,
+    or to the first that makes a forward value again.
     """
     if op.differentiates is not None:
         return graph.ops[op.differentiates]
@@ -162,10 +164,15 @@ def _forward_op_on(graph: Graph, value: int, op: Op) -> Op | None:
         # A derivative written in terms of the result (`1 / (2 * sqrt(x))`) names its op best.
         candidates.insert(0, producer)
     for candidate in candidates:
-        is_forward = candidate.phase in ("forward", "statistics")
-        has_derivative = candidate.name not in STRUCTURAL and candidate.name not in _PARTS
-        if is_forward and has_derivative and _at_one_place(candidate, op):
+        if candidate.name in STRUCTURAL or candidate.name in _PARTS:
+            continue
+        if not _at_one_place(candidate, op):
+            continue
+        if candidate.phase in ("forward", "statistics"):
             return candidate
+        original = recomputed_op(graph, candidate) if candidate.phase == "backward" else None
+        if original is not None:
+            return original
     return None
 
 
