@@ -151,3 +151,43 @@ def test_a_run_file_with_the_cause_is_kept(recurrence, tmp_path):
     files[0].write(3, 8, [told], [])
     [incident] = json.loads(path.read_text(encoding="utf-8"))["incidents"]
     assert incident["elsewhere"] == ""
+
+
+def test_a_shared_run_file_has_the_report_of_each_process(tmp_path):
+    path = tmp_path / "run.json"
+    files = [RunFile(path), RunFile(path)]
+    later = dataclasses.replace(SQRT, where=dataclasses.replace(SQRT.where, step=900))
+    told = [
+        dataclasses.replace(each, elsewhere=processes.elsewhere(each, 0, 1, "out"))
+        for each in (SQRT, later)
+    ]
+    files[0].write(0, 8, [SQRT, told[1]], [], [SQRT, later])
+    first = json.loads(path.read_text(encoding="utf-8"))["incidents"]
+    # The other one has a report that may not be finished, and writes after this.
+    assert [each["elsewhere"] != "" for each in first] == [False, True]
+    files[1].write(0, 8, [told[0], later], [], [SQRT, later])
+    both = json.loads(path.read_text(encoding="utf-8"))["incidents"]
+    assert [each["elsewhere"] for each in both] == ["", ""]
+    assert [each["where"]["step"] for each in both] == [SQRT.where.step, 900]
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without processes")
+def test_processes_with_reports_write_in_the_order_of_their_ranks(monkeypatch):
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr(private, "store_of_processes", lambda: store)
+    order = []
+    endings = [reporting.EndInTurn() for _ in range(2)]
+    for own, ending in enumerate(endings):
+        ending.note(own, 0)
+        ending.note(own, 1)
+
+    def end():
+        with endings[1].writing():
+            order.append(1)
+
+    other = threading.Thread(target=end)
+    other.start()
+    with endings[0].writing():
+        order.append(0)
+    other.join()
+    assert order == [0, 1]

@@ -37,6 +37,8 @@ class Session:
         pass
     def writing(self):
         return contextlib.nullcontext()
+    def with_reports(self):
+        return self.incidents
     def report_loops(self):
         pass
     def train(self, bad=False):

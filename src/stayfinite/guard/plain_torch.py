@@ -117,6 +117,7 @@ class PlainTorchSteps(BadSteps):
         strict: Whether a step whose loss alone is not finite is bad.
         has_unguarded: Whether the user was told of updates that are not guarded.
         end_in_turn: Has the process with the report end before the others of a training.
+        reports: The folder of the report of another process, by that of the incident here.
     """
 
     def __init__(self, keep: Path, script: str | None) -> None:
@@ -128,6 +129,7 @@ class PlainTorchSteps(BadSteps):
         self._has_reported_repair = False
         self._has_begun = False
         self.end_in_turn = reporting.EndInTurn()
+        self.reports: dict[str, str] = {}
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -195,6 +197,8 @@ class PlainTorchSteps(BadSteps):
         self.end_in_turn.note(own, first.rank)
         if first.rank == own:
             return incident
+        if incident.kept.incident and first.folder:
+            self.reports[incident.kept.incident] = first.folder
         said = processes.elsewhere(incident, own, first.rank, text.near(first.folder))
         return replace(incident, elsewhere=said)
 

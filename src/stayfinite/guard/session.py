@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stayfinite.errors import UsageError
 from stayfinite.frameworks.kept_in_memory import CopyInMemory
 from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.recorder import StepCount
@@ -130,6 +131,11 @@ class GuardSession:
             contextlib.nullcontext() if self._torch is None else self._torch.end_in_turn.writing()
         )
 
+    def with_reports(self) -> list[Incident]:
+        """The incidents, with those of other processes in the place of lines about them."""
+        reports = {} if self._torch is None else self._torch.reports
+        return [_report(each, reports.get(each.kept.incident)) for each in self.incidents]
+
     @property
     def has_reported(self) -> bool:
         """Whether a bad step was reported where no error could be raised."""
@@ -211,3 +217,15 @@ class GuardSession:
 
         policy = self.policy
         return Guard(policy.name, keep=self.keep, max_bad_steps=policy.max_bad_steps, log=self.log)
+
+
+def _report(incident: Incident, folder: str | None) -> Incident:
+    if folder is None:
+        return incident
+    # Imported here, because a run without a bad step does not need it.
+    from stayfinite.report.reading import read
+
+    try:
+        return read(Path(folder))
+    except UsageError:  # it is on another machine
+        return incident

@@ -139,21 +139,30 @@ class RunPage:
         if self._path is not None:
             _renderer()
 
-    def write(self, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
+    def write(
+        self,
+        exit_code: int,
+        num_steps: int,
+        incidents: Sequence[Incident],
+        shared: Sequence[Incident] = (),
+    ) -> None:
         """Write the page, with the report of each of `incidents`.
 
         Args:
             exit_code: As `subprocess` gives it: negative for a signal.
             num_steps: Training steps of all models of the program.
             incidents: In the order in which they occurred.
+            shared: As in `RunFile.write`.
 
         Raises:
             OSError: The file cannot be written.
         """
-        if self._path is None or _has_a_better_one(self._path, _UNFINISHED_PAGE, incidents):
+        if self._path is None:
             return
-        page = _renderer()(self._script, exit_code, num_steps, incidents)
-        _put_after_the_run(self._path, page)
+        told = _to_tell(self._path, _UNFINISHED_PAGE, incidents, shared)
+        if told is not None:
+            page = _renderer()(self._script, exit_code, num_steps, told)
+            _put_after_the_run(self._path, page)
 
 
 def _renderer() -> Callable[[str, int, int, Sequence[Incident]], str]:
@@ -189,6 +198,7 @@ class RunFile:
         num_steps: int,
         incidents: Sequence[Incident],
         notes: Sequence[str],
+        shared: Sequence[Incident] = (),
     ) -> None:
         """Write the run file, over an earlier one.
 
@@ -197,13 +207,17 @@ class RunFile:
             num_steps: Training steps of all models of the program.
             incidents: In the order in which they occurred.
             notes: What the user should know of the run, beside them.
+            shared: The incidents, with those of other processes in the place of lines about them:
+                for a file that such a process has written before this one.
 
         Raises:
             OSError: The file cannot be written.
         """
-        unfinished = _run_file(UNFINISHED, 0, (), ())
-        if self._path is not None and not _has_a_better_one(self._path, unfinished, incidents):
-            _put_after_the_run(self._path, _run_file(exit_code, num_steps, incidents, notes))
+        if self._path is None:
+            return
+        told = _to_tell(self._path, _run_file(UNFINISHED, 0, (), ()), incidents, shared)
+        if told is not None:
+            _put_after_the_run(self._path, _run_file(exit_code, num_steps, told, notes))
 
 
 def _run_file(
@@ -215,18 +229,22 @@ def _run_file(
     return run_file(exit_code, num_steps, incidents, notes)
 
 
-def _has_a_better_one(path: Path, unfinished: str, incidents: Sequence[Incident]) -> bool:
-    """Whether another process of the same training has written what it knows of the cause.
+def _to_tell(
+    path: Path, unfinished: str, incidents: Sequence[Incident], shared: Sequence[Incident]
+) -> Sequence[Incident] | None:
+    """The incidents to write; None where other processes have written what they know of each.
 
     Args:
-        path: The file, which each of the processes has written when it began.
+        path: The file, which each of the processes of a training has written when it began.
         unfinished: What they have written then.
         incidents: Those of this process.
+        shared: The same, each as the process has it that knows its cause.
     """
-    if not incidents or not path.is_file():
-        return False
-    is_told = all(each.elsewhere for each in incidents)
-    return is_told and path.read_text(encoding="utf-8") != unfinished
+    if not incidents or not path.is_file() or path.read_text(encoding="utf-8") == unfinished:
+        return incidents
+    if all(each.elsewhere for each in incidents):
+        return None
+    return shared or incidents
 
 
 def _put_after_the_run(path: Path, text: str) -> None:

@@ -246,12 +246,13 @@ class GuardedRun:
     def _write(
         self, code: int, num_steps: int, incidents: Sequence[Incident], notes: Sequence[str]
     ) -> None:
+        shared = () if self._session is None else self._session.with_reports()
         try:
-            self._file.write(code, num_steps, incidents, notes)
+            self._file.write(code, num_steps, incidents, notes, shared)
         except OSError as error:
             say(f"stayfinite: the run file could not be written: {error}")
         try:
-            self._page.write(code, num_steps, incidents)
+            self._page.write(code, num_steps, incidents, shared)
         except OSError as error:
             say(f"stayfinite: the page could not be written: {error}")
 

@@ -76,6 +76,9 @@ class GuardedSession(Protocol):
     def writing(self) -> AbstractContextManager[None]:
         """The block writes the files of the run, after those of a process with the report."""
 
+    def with_reports(self) -> Sequence[Incident]:
+        """The incidents, with those of other processes in the place of lines about them."""
+
     @property
     def has_reported(self) -> bool:
         """Whether a bad step was reported where no error could be raised."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from stayfinite.frameworks.torch.plain.processes import (
 
 # Of one that is done with its training and has its files to write.
 SECONDS_TO_WRITE = 60.0
+# Of one that may still be in a training which this process has left.
+SECONDS_FOR_TURN = 10.0
 _KEY = "stayfinite/found/{}/{}"
 _WRITTEN = "stayfinite/written/{}"
 
@@ -85,7 +87,7 @@ class EndInTurn:
     """Has a process that prints a report print it, and write its files, before the others end.
 
     A launcher such as torchrun ends every process when the first one has ended, and all of them may
-    write to one run file.
+    write to one run file. Those with a report write in the order of their ranks.
     """
 
     def __init__(self) -> None:
@@ -103,9 +105,11 @@ class EndInTurn:
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """The block writes the files of this process."""
-        # A process that has a report waits for none, so that no two wait for each other.
-        if self._reporting and self._own not in self._reporting:
-            self._wait()
+        if self._own in self._reporting:
+            # For lower ranks only, so that no two wait for each other.
+            self._wait({rank for rank in self._reporting if rank < self._own}, SECONDS_FOR_TURN)
+        elif self._reporting:
+            self._wait(self._reporting, SECONDS_TO_WRITE)
         try:
             yield
         finally:
@@ -114,9 +118,9 @@ class EndInTurn:
                 with contextlib.suppress(RuntimeError):
                     self._store.set(_WRITTEN.format(self._own), "1")
 
-    def _wait(self) -> None:
-        keys = [_WRITTEN.format(rank) for rank in self._reporting]
+    def _wait(self, ranks: Collection[int], seconds: float) -> None:
+        keys = [_WRITTEN.format(rank) for rank in ranks]
         began = time.monotonic()
         with contextlib.suppress(RuntimeError):
-            while not self._store.check(keys) and time.monotonic() < began + SECONDS_TO_WRITE:
+            while keys and not self._store.check(keys) and time.monotonic() < began + seconds:
                 time.sleep(SECONDS_BETWEEN)
