@@ -75,7 +75,7 @@ from stayfinite.repair import (
 from stayfinite.report import sentences, trial_lines
 from stayfinite.report.chosen_fix import choose_fix
 from stayfinite.report.wording import edits, evidence, findings, fixes, remedies
-from stayfinite.report.wording.fixes import objection, source_text
+from stayfinite.report.wording.source_fixes import objection, source_text
 from stayfinite.report.wording.trials import trial_of
 from stayfinite.report.words import sample_list
 from tests.report.incidents import BAD_TARGET, SQRT

@@ -36,7 +36,7 @@ from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Cause, Incident, Kept, Phase, Spread, Where
 from stayfinite.report.chosen_fix import choose_fix
 from stayfinite.report.wording import evidence as evidence_wording
-from stayfinite.report.wording import findings, fixes
+from stayfinite.report.wording import findings, fixes, source_fixes
 from stayfinite.report.wording import made_again as made_again_wording
 from stayfinite.report.wording import recurrence as recurrence_wording
 from stayfinite.report.wording.arithmetic import arithmetic
@@ -306,11 +306,11 @@ def _notes(found: Explanation) -> list[str]:
     if found.remedy.unproved is not None:
         notes.append(evidence_wording.unproved(found.remedy.unproved))
     if found.source_fix is not None and found.source_fix.trouble is not None:
-        notes.append(fixes.trouble(found.source_fix.trouble))
+        notes.append(source_fixes.trouble(found.source_fix.trouble))
     if found.source_fix is not None and found.source_fix.is_far_above:
-        notes.append(fixes.far_above(found.source_fix))
+        notes.append(source_fixes.far_above(found.source_fix))
     elif found.source_fix is not None and found.source_fix.far_gradients is not None:
-        notes.append(fixes.far_gradients(found.source_fix.far_gradients))
+        notes.append(source_fixes.far_gradients(found.source_fix.far_gradients))
     if found.fix_search.left_out:
-        notes.append(fixes.left_out(found.fix_search))
+        notes.append(source_fixes.left_out(found.fix_search))
     return notes

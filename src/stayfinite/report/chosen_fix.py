@@ -12,7 +12,7 @@ from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Certainty, Fix, FixKind
-from stayfinite.report.wording import fixes, libraries, remedies
+from stayfinite.report.wording import fixes, libraries, remedies, source_fixes
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def choose_fix(
     """
     patched = None if source_fix is None else source_fix.experiment
     if source_fix is not None and source_fix.removes_failure:
-        others = fixes.instead(source_fix, finding.op)
+        others = source_fixes.instead(source_fix, finding.op)
         return ChosenFix(_source(source_fix, finding.op), "confirmed", patched, others)
     proved = remedy.proved
     if proved is not None and isinstance(proved.change, Remedy):
@@ -84,12 +84,12 @@ def _source(found: SourceFix, op: str) -> Fix:
     return Fix(
         found.verified,
         "source",
-        fixes.source_text(found, op),
+        source_fixes.source_text(found, op),
         found.diff,
         found.value,
         found.loss,
         None if found.loss is None else found.judged.reference_loss,
-        fixes.objection(found),
+        source_fixes.objection(found),
         found.is_whole,
         found.num_losses,
         found.is_equal,
