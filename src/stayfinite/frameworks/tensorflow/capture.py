@@ -35,6 +35,7 @@ class OpRecord:
 
     Attributes:
         draws: Whether one of them drew random numbers from a state of TensorFlow's own.
+        draws_seeded: Whether one of them drew random numbers from a seed that it was given.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -47,6 +48,7 @@ class OpRecord:
         self._forward: int | None = None
         self._depth = 0
         self.draws = False
+        self.draws_seeded = False
 
     def bind(self, tensor: Any, number: int) -> None:
         """`tensor` is the value `number`."""
@@ -167,7 +169,10 @@ class OpRecord:
         self._held[private.key(handle)] = self._numbers[private.key(after)]
 
     def _plain(self, kind: str, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
-        self.draws = self.draws or private.is_random(kind)
+        if private.is_random(kind):
+            self.draws = True
+        elif private.is_drawn(kind):
+            self.draws_seeded = True
         results = [output for output in outputs if output.dtype not in _WITHOUT_NUMBERS]
         if not results:
             return

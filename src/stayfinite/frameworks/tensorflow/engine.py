@@ -47,6 +47,7 @@ class TensorFlowEngine:
         # `tf.random.uniform` does; None until it has been run. To have the same ones each time
         # TensorFlow has to clear its kernel cache, which takes as long as a small step.
         self._draws: bool | None = None
+        self._draws_seeded = False
 
     def named_state(self, state: State) -> list[NamedValue]:
         """The values of `state` with role and unique path."""
@@ -78,14 +79,17 @@ class TensorFlowEngine:
             stack.close()
             if record is not None:
                 self._draws = self._draws or record.draws
+                self._draws_seeded = self._draws_seeded or record.draws_seeded
             outputs = None if record is None else self._outputs(state, record, notes, logs)
             after = state_of(self.subject) if keep_after else None
             return EagerResult(notes.loss, notes.updates, self._bad_state(state), outputs, after)
 
     def compiled(self) -> Engine:
         """One that makes the step as one program, where XLA compiles it for the training."""
-        # Of random numbers from TensorFlow's own state, a program draws others.
         if self.subject.compilation.xla is not True or self._draws is not False:
+            return self
+        # A program of XLA draws other numbers, also from the same seed, as a dropout does.
+        if self._draws_seeded:
             return self
         # Imported here because it is made of this one.
         from stayfinite.frameworks.tensorflow.compiled_engine import CompiledEngine
