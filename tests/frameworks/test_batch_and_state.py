@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stayfinite.frameworks import base
-from stayfinite.frameworks.batch import Batch, ChangeError
+from stayfinite.frameworks.batch import Batch, ChangeError, order_without
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.state import RandomState, State
 
@@ -66,6 +66,12 @@ def test_suspect_samples_are_replaced_by_others_of_the_batch():
     assert y.tolist() == [0, 3, 0, 3]
     with pytest.raises(ChangeError, match="every sample"):
         batch.without((0, 1, 2, 3))
+
+
+def test_each_suspect_sample_is_replaced_by_another_one():
+    assert order_without((0, 6), 8) == [1, 1, 2, 3, 4, 5, 7, 7]
+    assert order_without((5, 6, 7), 8) == [0, 1, 2, 3, 4, 0, 1, 2]
+    assert order_without((0, 1, 2), 4) == [3, 3, 3, 3]
 
 
 def test_samples_of_another_batch():

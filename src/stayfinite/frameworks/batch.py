@@ -195,7 +195,9 @@ class Batch:
 
 
 def order_without(samples: Sequence[int], num_samples: int) -> list[int]:
-    """The rows of a batch with others of it in the place of `samples`.
+    """The rows of a batch with others of it in the place of `samples`, as far as there are some.
+
+    Each is replaced by the next one that is not in the place of another yet.
 
     Raises:
         ChangeError: no other sample is left.
@@ -203,7 +205,14 @@ def order_without(samples: Sequence[int], num_samples: int) -> list[int]:
     others = [sample for sample in range(num_samples) if sample not in samples]
     if not others:
         raise ChangeError("every sample of the batch is suspect; none is left to replace it")
-    return [others[row % len(others)] if row in samples else row for row in range(num_samples)]
+    order, position = list(range(num_samples)), 0
+    for row in sorted(sample for sample in samples if sample < num_samples):
+        while position < len(others) and others[position] < row:
+            position += 1
+        # Two places with one sample are equal, and a loss of pairs may fail at them again.
+        order[row] = others[position % len(others)]
+        position += 1
+    return order
 
 
 def _shape(value: Tensor) -> tuple[int, ...]:
