@@ -117,6 +117,9 @@ def _holds(value: Any, array: np.ndarray) -> bool:
     shape = getattr(value, "shape", None)
     if shape is None or not hasattr(value, "dtype") or tuple(shape) != array.shape:
         return False
+    is_deleted = getattr(value, "is_deleted", None)  # donated to a step, on JAX
+    if is_deleted is not None and is_deleted():
+        return False
     held = value if isinstance(value, np.ndarray) else keras.ops.convert_to_numpy(value)
     if held.dtype.kind not in "fiub":
         return False
