@@ -117,3 +117,20 @@ def test_command_that_imports_keras_itself(tmp_path):
 def test_script_that_goes_on_without_keras_is_left_alone(script):
     done = run(script(GOES_ON), backend="nowhere")
     assert (done.returncode, done.stdout) == (0, "without Keras\n")
+
+
+def test_options_behind_the_script_are_named_where_the_run_fails(script):
+    refuses = script("import argparse\nargparse.ArgumentParser().parse_args()\n")
+    done = launch(*RUN, refuses, "--policy", "skip", "--json=run.json", "--lr", "1")
+    assert done.returncode == 2
+    *_, last = done.stderr.splitlines()
+    said = f"stayfinite: --policy and --json went to {refuses}; "
+    assert last == said + f"options of stayfinite go before {refuses}"
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_they_are_not_named_otherwise(code, script):
+    own = script(f"import sys\nprint(sys.argv[1:])\nsys.exit({code})\n")
+    done = launch(*RUN, own, "--policy", "actor")
+    assert done.returncode == code
+    assert "--policy" in done.stdout and "--policy" not in done.stderr

@@ -102,6 +102,8 @@ def run(
     if a non-finite step stopped it.
     """
     program = UserProgram(script, args, is_module)
+    own = {name for option in click.get_current_context().command.params for name in option.opts}
+    names = dict.fromkeys(each.partition("=")[0] for each in args)
     return GuardedRun(
         program,
         policy=policy,
@@ -112,4 +114,5 @@ def run(
         unguarded_ok=unguarded_ok,
         log_metrics=log_metrics,
         strict=strict,
+        passed_on=tuple(name for name in names if name.startswith("--") and name in own),
     )

@@ -64,6 +64,8 @@ class GuardedRun:
         unguarded_ok: Run a training that the guard cannot attach to, after a line about it.
         log_metrics: Add to the logs of each epoch, as `Guard(log=True)` does.
         strict: Whether a step of plain PyTorch is bad whose loss alone is not finite.
+        passed_on: Arguments of the program with the names of options of `stayfinite run`; a line at
+            the end of a run that did not succeed says where those go.
         new_session: Makes the guard once the program has imported Keras or PyTorch.
         is_spawned: Whether this process was started by another one under the guard.
 
@@ -83,6 +85,7 @@ class GuardedRun:
         unguarded_ok: bool = False,
         log_metrics: bool = False,
         strict: bool = False,
+        passed_on: Sequence[str] = (),
         new_session: NewSession | None = None,
         is_spawned: bool = False,
     ) -> None:
@@ -96,6 +99,7 @@ class GuardedRun:
         self._file = RunFile(json)
         self._page = RunPage(html, program.target)
         self._unguarded_ok = unguarded_ok
+        self._passed_on = passed_on
         self._new_session = new_session or functools.partial(
             guard_session, log=log_metrics, strict=strict
         )
@@ -238,6 +242,9 @@ class GuardedRun:
         if self._session is not None:
             self._session.say_bad_losses()
         say_repairs(incidents)
+        if self._passed_on and code in (USAGE, NON_FINITE):
+            names, target = " and ".join(self._passed_on), self._program.target
+            say_line(f"{names} went to {target}; options of stayfinite go before {target}")
         has_told = self._session is not None and self._session.has_unguarded
         if code == 0 and num_steps == 0 and not incidents and not has_told:
             say(_NOTHING_SEEN)
