@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.change import OnBatch, OnDevice
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.incident import RecurrenceKind
 
@@ -134,5 +135,5 @@ def _runs(run: Callable[[], bool], at_most: int, longest: float) -> Iterator[boo
 
 def _on(step: Step, device: str, first_run: float) -> OtherDevice:
     if first_run > _LONGEST_FIRST_RUN:
-        return OtherDevice(device, NotTried(None, f"a run takes {first_run:.0f} s"))
+        return OtherDevice(device, NotTried(None, WhyNot(Obstacle.LONG_RUN, number=first_run)))
     return OtherDevice(device, attempt(lambda: step.run(OnDevice(device))))

@@ -43,6 +43,7 @@ class Obstacle(Enum):
     MORE_BATCHES_AGAIN = auto()
     MORE_ITEMS_AGAIN = auto()  # as `name`
     TIME_LIMIT = auto()  # of `number` seconds
+    LONG_RUN = auto()  # of `number` seconds
     # Another learning rate or setting.
     NO_OPTIMIZER = auto()
     UPDATES_INSIDE = auto()  # in a loop of the compiled step

@@ -41,6 +41,7 @@ _CLAUSES = {
     Obstacle.MORE_BATCHES_AGAIN: "the step draws more batches than before",
     Obstacle.MORE_ITEMS_AGAIN: "the step takes more items as `{name}` than were noted",
     Obstacle.TIME_LIMIT: "the limit of {number:.0f} s for running the step again is reached",
+    Obstacle.LONG_RUN: "a run takes {number:.0f} s",
     Obstacle.NO_OPTIMIZER: "the step has no Keras optimizer",
     Obstacle.UPDATES_INSIDE: (
         "the step makes its updates in a loop inside; optax.inject_hyperparams makes the rate a "
