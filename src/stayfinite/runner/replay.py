@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from stayfinite.errors import UsageError
 from stayfinite.runner.console import encodable, say
 from stayfinite.runner.keras_import import after_import, import_failure
-from stayfinite.runner.outputs import check_file
+from stayfinite.runner.outputs import check_file, put_file
 from stayfinite.runner.program import UserProgram
 
 if TYPE_CHECKING:
@@ -186,12 +186,8 @@ class ReplayRun:
                 "use; pass the script of the incident with --script"
             )
         if self._json is not None:
-            try:
-                self._json.write_text(
-                    replayed_json(self._folder, incident, self._words, found), encoding="utf-8"
-                )
-            except OSError as error:
-                raise UsageError(f"--json {self._json}: {error.strerror}") from None
+            told = replayed_json(self._folder, incident, self._words, found)
+            put_file("--json", self._json, told)
         print(encodable(replayed_text(incident, self._words, found), sys.stdout), flush=True)
         return FINITE if all(found.finite) else NON_FINITE
 
