@@ -308,9 +308,9 @@ def _notes(found: Explanation) -> list[str]:
     if found.source_fix is not None and found.source_fix.trouble is not None:
         notes.append(source_fixes.trouble(found.source_fix.trouble))
     if found.source_fix is not None and found.source_fix.is_far_above:
-        notes.append(source_fixes.far_above(found.source_fix))
+        notes.append(source_fixes.far_above())
     elif found.source_fix is not None and found.source_fix.far_gradients is not None:
-        notes.append(source_fixes.far_gradients(found.source_fix.far_gradients))
+        notes.append(source_fixes.far_gradients())
     if found.fix_search.left_out:
         notes.append(source_fixes.left_out(found.fix_search))
     return notes

@@ -143,27 +143,31 @@ def trouble(why: Objection | NotTried) -> str:
     return _OBJECTIONS[why]
 
 
-def far_above(fix: SourceFix) -> str:
-    """What the loss of a bounded step means for the training."""
-    loss = "" if fix.loss is None else f" of {number(fix.loss)}"
-    where = "below" if fix.loss is not None and fix.loss < 0 else "above"
+def far_above() -> str:
+    """What a loss far from that of healthy steps means for the training."""
     return (
-        f"a loss{loss} is far {where} that of any healthy step, and may leave moments that stop "
-        "the learning; without the samples at fault the training goes on as before"
+        "the update of such a loss may leave moments that stop the learning; without the samples "
+        "at fault the training goes on as before"
     )
 
 
-def far_gradients(times: float) -> str:
-    """What the gradients of a step with a fix mean for the training."""
+def far_gradients() -> str:
+    """What gradients far above those of healthy steps mean for the training."""
     return (
-        f"with this fix, gradients of this step are {times:.0e} times those of any healthy step, "
-        "and its update may end the training; without the samples at fault it goes on as before"
+        "an update by such gradients may end the training; without the samples at fault it goes "
+        "on as before"
     )
 
 
 def _left(fix: SourceFix) -> str:
-    """What the fix leaves as it is: gradients that half precision moves, a line for a metric."""
+    """What the fix leaves as it is: sizes, gradients that half precision moves, a line."""
     text = ""
+    if fix.is_far_above and fix.loss is not None:
+        where = "below" if fix.loss < 0 else "above"
+        text += f"; the loss of {number(fix.loss)} is far {where} that of any healthy step"
+    elif fix.far_gradients is not None:
+        times = f"{fix.far_gradients:.0e}"
+        text += f"; gradients are {times} times those of any healthy step"
     if fix.has_rounded_gradients:
         text += (
             "; half precision in the rest of the step leaves gradients up to "
