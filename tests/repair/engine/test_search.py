@@ -61,6 +61,24 @@ def test_the_square_of_a_number_is_computed():
     assert "square" not in operations(first.root)
 
 
+def test_a_quotient_keeps_its_gradient_where_only_the_numerator_is_0():
+    """The overlap of a mask with a prediction of zeros: 0, and it grows with the prediction."""
+    masks = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0]], np.float32)
+
+    def dice(m_mask, p):
+        return 1 - 2 * sum_(m_mask * p, 1) / (sum_(m_mask, 1) + sum_(p, 1))
+
+    problem = problem_of(dice, m_mask=masks, p=[[0.5, 0.2, 0.1], [0.0, 0.0, 0.0], [0.3, 0.9, 0.2]])
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    _, prediction = problem.values
+    there = {**problem.values, prediction: np.zeros((3, 3), np.float32)}
+    at_zeros = Evaluation(FLOATING[problem.framework], there)
+    found = at_zeros.gradients(best.root, np.ones(3, np.float32), (prediction,))[prediction]
+    expected = -2 * masks / np.maximum(masks.sum(axis=1, keepdims=True), 1)
+    assert found == pytest.approx(expected)
+
+
 def test_elements_are_taken_inside_a_norm():
     def written(x, n_order):
         taken = node("take_along_axis", square(x).root, n_order.root, axis=1)

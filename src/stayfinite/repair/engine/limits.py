@@ -17,7 +17,7 @@ from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import EXACT, BadFormula, Evaluation, to_float64
 from stayfinite.repair.engine.monomials import Polynomial, formula
 from stayfinite.repair.engine.problem import Assumption
-from stayfinite.repair.engine.reference import Kind
+from stayfinite.repair.engine.reference import Kind, reference_at
 from stayfinite.repair.engine.series import Expansion, NoSeries, Series
 from stayfinite.repair.engine.structure import finite
 from stayfinite.repair.engine.zero_safe import is_ordinary
@@ -48,6 +48,8 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
         return
     others: list[Node] = []
     for target in _targets(context, root):
+        for safe in _at_zero_divisor(context, target):
+            yield build.substituted(root, {target: safe}), "limit", ()
         for point in _points(context, target):
             try:
                 expansion = Expansion(
@@ -74,6 +76,27 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
                     break
                 yield from ((x, "limit", ()) for x in made)
     yield from ((x, "limit", ()) for x in others)
+
+
+def _at_zero_divisor(context: Context, target: Node) -> Iterator[Node]:
+    """A quotient with its limit where the divisor is 0, if that is one number.
+
+    So the quotient of two sums over the same elements, which has no series in one of them.
+    """
+    if target.op != "divide":
+        return
+    main = context.samples.main
+    numerator, divisor = target.operands
+    value = _broadcast(context, divisor, np.empty(context.shape(target)))
+    is_zero = None if value is None else value == 0
+    if is_zero is None or not is_zero.any():
+        return
+    found = reference_at(target, main.values, (), context.problem.dtype)
+    kinds, limits = set(found.kinds[is_zero]), set(found.value[is_zero].tolist())
+    if kinds == {Kind.LIMIT} and len(limits) == 1:
+        at = node("equal", divisor, real(0.0))
+        safe = build.divide(numerator, node("where", at, real(1.0), divisor))
+        yield node("where", at, real(limits.pop()), safe)
 
 
 def _without_root(point: Point, series: Series) -> tuple[Point, Series]:

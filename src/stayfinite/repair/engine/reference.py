@@ -182,8 +182,8 @@ def reference_at(
 ) -> Reference:
     """The exact value and gradient of `root` at the operands `values`.
 
-    With `digits` that precision is used unchecked. Without `limits`, gradients count as unknown
-    where something on the way is not finite.
+    With `digits` that precision is used unchecked. Without `limits`, an entry of a gradient counts
+    as unknown where something on its way is not finite.
 
     Raises:
         BadFormula: the formula cannot be evaluated at these operands.
@@ -210,7 +210,9 @@ def reference_at(
         kinds[np.isnan(value)] = Kind.UNDEFINED
         known = _is(kinds, Kind.PLAIN) | _is(kinds, Kind.LIMIT)
         if not smooth and not limits:
-            gradients = {leaf: np.full_like(g, np.nan) for leaf, g in gradients.items()}
+            seed = np.where(known, seed, 0.0)
+            found = _run(root, values, wanted, seed, subgradient=False).gradients
+            gradients = {leaf: np.where(np.isfinite(g), g, np.nan) for leaf, g in found.items()}
         elif not known.all():
             seed = np.where(known, seed, 0.0)
             run = _run(root, values, wanted, seed)
