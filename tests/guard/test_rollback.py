@@ -126,6 +126,20 @@ def test_a_rate_that_a_callback_raises_in_each_epoch_is_held(tmp_path):
     assert history.history["loss"][-1] < 0.1
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
+def test_a_rate_that_rises_is_held_where_the_newest_good_state_had_it(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+    rate = keras.optimizers.schedules.ExponentialDecay(1e-6, 32, 30.0)
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    guard = stayfinite.Guard("rollback", keep=tmp_path)
+    history = fitted(model, linear_data(), [guard], batch_size=8, shuffle=False, epochs=10)
+    (made,) = history.interventions
+    held = 1e-6 * 30.0 ** (made.resumed_from / 32)
+    assert held > 0.01
+    assert float(model.optimizer.learning_rate) == pytest.approx(held, rel=1e-5)
+
+
 def of_exponents(targets, outputs):
     return keras.ops.mean(keras.ops.exp(outputs - targets) + keras.ops.exp(targets - outputs))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from stayfinite.experiments.changes import (
     ClipFromStart,
+    EarlierRate,
     FromEarlierState,
     NarrowWeights,
     ScaledData,
@@ -24,7 +25,11 @@ from stayfinite.experiments.remedies.growing_steps import (
     repeated,
     try_candidate,
 )
-from stayfinite.experiments.remedies.growth_remedies import GrowthCandidate, growth_remedies
+from stayfinite.experiments.remedies.growth_remedies import (
+    GrowthCandidate,
+    earlier_rate,
+    growth_remedies,
+)
 from stayfinite.experiments.remedies.try_remedy import (
     FailureContext,
     MovingTargets,
@@ -130,13 +135,24 @@ def _from_newest(
         growth = repeated(context, snapshot, batches, limit)
         if growth is None or not mean_loss(growth, batches) <= mean_loss(oldest, batches):
             continue
-        change = FromEarlierState(remedy, snapshot.step, growth.num_steps)
-        num_failed = growth.again.num_steps
-        shown = try_candidate(growth.start, candidate, change, batches, num_failed, limit.remaining)
-        if shown.is_fix:
-            tried = tuple(shown if each is proved else each for each in search.experiments)
-            return dataclasses.replace(search, experiments=tried)
+        for there in _there(context, candidate, growth):
+            change = FromEarlierState(there.remedy, snapshot.step, growth.num_steps)
+            num_failed = growth.again.num_steps
+            shown = try_candidate(growth.start, there, change, batches, num_failed, limit.remaining)
+            if shown.is_fix:
+                tried = tuple(shown if each is proved else each for each in search.experiments)
+                return dataclasses.replace(search, experiments=tried)
     return search
+
+
+def _there(
+    context: FailureContext, candidate: GrowthCandidate, growth: GrowingSteps
+) -> Iterator[GrowthCandidate]:
+    """A remedy of an older state in a newer one: an earlier rate is first that of the newer one."""
+    remedy, rates = candidate.remedy, growth.rates
+    if isinstance(remedy, EarlierRate) and remedy.before < rates.first < rates.last:
+        yield earlier_rate(context, rates)
+    yield candidate
 
 
 def _is_better(one: Rollout, other: Rollout, num_batches: int) -> bool:

@@ -61,9 +61,7 @@ def growth_remedies(
         rates: The learning rates there and at the failing step.
     """
     if rates.risen >= _RISEN:
-        change = Arrays(rates.before) if rates.before else Settings({"learning_rate": rates.first})
-        source = source_of_rate(context.step.subject.optimizers)
-        yield GrowthCandidate(EarlierRate(rates.first, rates.last, source), (change,))
+        yield earlier_rate(context, rates)
     yield from _scalings(context)
     if snapshot.step == 0 or again.num_steps <= 3:
         yield from narrowed(context, start, is_first=snapshot.step == 0)
@@ -79,6 +77,13 @@ def growth_remedies(
         yield GrowthCandidate(UsualRate(_USUAL, rates.last), (usual,))
     else:
         yield _lower(1000)
+
+
+def earlier_rate(context: FailureContext, rates: Rates) -> GrowthCandidate:
+    """The learning rate as it was, which has risen since."""
+    change = Arrays(rates.before) if rates.before else Settings({"learning_rate": rates.first})
+    source = source_of_rate(context.step.subject.optimizers)
+    return GrowthCandidate(EarlierRate(rates.first, rates.last, source), (change,))
 
 
 def _lower(times: int) -> GrowthCandidate:
