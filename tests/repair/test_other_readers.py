@@ -11,6 +11,7 @@ from stayfinite.graph.graph import Span
 from stayfinite.repair import (
     SourceFile,
     is_called_and_trained,
+    other_readers,
     reads_elsewhere,
     unfollowed_calls,
     unfollowed_object,
@@ -118,6 +119,13 @@ def test_a_reader_in_another_file_is_found(tmp_path):
     use = "tools.hits(D, x)\n"
     assert reads(tmp_path, text + use, "D(x)", "def hits(net, x):\n    return net(x) > 0.5\n")
     assert not reads(tmp_path, text + use, "D(x)", "def hits(net, x):\n    return x > 0.5\n")
+
+
+def test_a_program_with_too_many_files_is_not_followed(tmp_path, monkeypatch):
+    text = "import tools\n" + DISC + LOSS
+    assert not reads(tmp_path, text, "D(x)")
+    monkeypatch.setattr(other_readers, "_MAX_FILES", 1)
+    assert reads(tmp_path, text, "D(x)")
 
 
 def test_a_file_that_is_related_by_no_import_does_not_have_the_network(tmp_path):

@@ -33,6 +33,7 @@ class ObjectNames:
         self.classes: dict[str, ast.ClassDef] = {}
         self.by_module: dict[str, str] = {}
         self._assigned: dict[str, set[str]] = defaultdict(set)
+        self._having: dict[str, set[str]] = defaultdict(set)
         self._imported: dict[str, dict[str, str]] = {}
         self._bound: dict[ast.AST, set[str]] = {}
         for source in sources:
@@ -71,6 +72,7 @@ class ObjectNames:
                 owner = self._self_class(source, node.value)
                 if owner is not None:
                     self._assigned[owner].add(node.attr)
+                    self._having[node.attr].add(owner)
 
     def name(self, source: SourceFile, node: ast.AST, name: str) -> Place:
         """What `name` stands for at `node`."""
@@ -111,8 +113,8 @@ class ObjectNames:
         """The class whose methods assign the attribute; as little as is known of another object."""
         owner = self._self_class(source, node.value)
         if owner is None:
-            having = [name for name, attrs in self._assigned.items() if node.attr in attrs]
-            return having[0] if len(having) == 1 else ""
+            having = self._having.get(node.attr, ())
+            return next(iter(having)) if len(having) == 1 else ""
         rest = [owner]
         while rest:
             name = rest.pop(0)

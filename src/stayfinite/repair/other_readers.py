@@ -28,15 +28,26 @@ _WITH_LOSS = frozenset("evaluate fit test_on_batch train_on_batch".split())
 _PREDICTING = frozenset("predict predict_on_batch predict_step".split())
 # Functions that call what they are given.
 _MAPPING = frozenset("checkpoint filter map pmap vectorized_map vmap".split())
+# More files, as of a large library in development mode, take minutes to follow.
+_MAX_FILES = 80
+
+
+class _TooManyFilesError(Exception):
+    """A program has more files than can be followed in the time of a search."""
 
 
 def reads_elsewhere(calls: Sequence[Span]) -> bool:
     """Whether what is called at `calls` is called at another place of the program, too.
 
+    It counts as called there where the program has too many files to follow.
+
     Args:
         calls: Positions of calls in files of the user.
     """
-    program = program_of([span.file for span in calls])
+    try:
+        program = program_of([span.file for span in calls])
+    except _TooManyFilesError:
+        return True
     found = [_call_at(program, span) for span in calls]
     known = {each[1] for each in found if each is not None}
     if None in found:
@@ -53,9 +64,13 @@ def reads_elsewhere(calls: Sequence[Span]) -> bool:
 def is_called_and_trained(source: SourceFile, made: ast.expr) -> bool:
     """Whether a program calls twice, or trains and calls, what it makes at `made`.
 
-    A model that is trained by itself may be a part of another one, too, which gets its output.
+    A model that is trained by itself may be a part of another one, too, which gets its output. It
+    counts as one where the program has too many files to follow.
     """
-    program, places = places_of_made(source, made)
+    try:
+        program, places = places_of_made(source, made)
+    except _TooManyFilesError:
+        return True
     found = [
         last_name(call.func) in _WITH_LOSS
         for other in program.sources
@@ -69,7 +84,7 @@ def is_called_and_trained(source: SourceFile, made: ast.expr) -> bool:
 
 def program_of(files: Sequence[str]) -> ObjectPlaces:
     """The files of the user that may have objects of `files`."""
-    return ObjectPlaces(_sources(files))
+    return _followed(_sources(files))
 
 
 def called_at_all(program: ObjectPlaces, calls: Sequence[Span]) -> list[Place]:
@@ -81,11 +96,17 @@ def called_at_all(program: ObjectPlaces, calls: Sequence[Span]) -> list[Place]:
 def places_of_made(source: SourceFile, made: ast.expr) -> tuple[ObjectPlaces, set[Place]]:
     """The program, and what may hold what it makes at `made`, by the assignment around that."""
     # The trees of a file that is read again have other nodes.
-    program = ObjectPlaces([source, *(s for s in _sources([source.path]) if s.path != source.path)])
+    program = _followed([source, *(s for s in _sources([source.path]) if s.path != source.path)])
     statement = next((n for n in source.ancestors(made) if isinstance(n, ast.Assign)), None)
     targets = [] if statement is None else statement.targets
     places = [program.names.place(source, target) for target in targets]
     return program, program.same([place for place in places if place is not None])
+
+
+def _followed(sources: list[SourceFile]) -> ObjectPlaces:
+    if len(sources) > _MAX_FILES:
+        raise _TooManyFilesError
+    return ObjectPlaces(sources)
 
 
 def _call_at(program: ObjectPlaces, span: Span) -> tuple[SourceFile, ast.Call] | None:

@@ -79,6 +79,15 @@ def test_a_quotient_keeps_its_gradient_where_only_the_numerator_is_0():
     assert found == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("value", [0.0, 2.0])
+def test_a_mean_with_weights_of_0_has_no_value_of_its_own(value):
+    """Its limit is the value that all elements of the row have in this batch."""
+    weights = [[0.5, 0.2], [0.0, 0.0], [0.3, 0.9]]
+    values = [[1.0, 3.0], [value, value], [2.0, 0.5]]
+    problem = problem_of(lambda p, x: sum_(p * x, 1) / sum_(p, 1), p=weights, x=values)
+    assert all(found.value is not FixValue.EXACT for found in search(problem))
+
+
 def test_elements_are_taken_inside_a_norm():
     def written(x, n_order):
         taken = node("take_along_axis", square(x).root, n_order.root, axis=1)

@@ -79,24 +79,32 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
 
 
 def _at_zero_divisor(context: Context, target: Node) -> Iterator[Node]:
-    """A quotient with its limit where the divisor is 0, if that is one number.
+    """A quotient as 0 where the divisor is 0, if that is its limit whatever the operands are.
 
-    So the quotient of two sums over the same elements, which has no series in one of them.
+    So the quotient of two sums over the same elements, which has no series in one of them. A mean
+    with weights that are all 0 has the limit of its values, which are others in another batch.
     """
     if target.op != "divide":
         return
-    main = context.samples.main
     numerator, divisor = target.operands
     value = _broadcast(context, divisor, np.empty(context.shape(target)))
     is_zero = None if value is None else value == 0
     if is_zero is None or not is_zero.any():
         return
-    found = reference_at(target, main.values, (), context.problem.dtype)
-    kinds, limits = set(found.kinds[is_zero]), set(found.value[is_zero].tolist())
-    if kinds == {Kind.LIMIT} and len(limits) == 1:
-        at = node("equal", divisor, real(0.0))
-        safe = build.divide(numerator, node("where", at, real(1.0), divisor))
-        yield node("where", at, real(limits.pop()), safe)
+    values = context.samples.main.values
+    others = {
+        leaf: np.random.default_rng(17).uniform(0.5, 1.5, np.shape(x))
+        * (np.asarray(x, np.float64) + 1.0)
+        for leaf, x in values.items()
+        if _movable(leaf) and build.uses(numerator, (leaf,)) and not build.uses(divisor, (leaf,))
+    }
+    for operands in (values, {**values, **others}):
+        found = reference_at(target, operands, (), context.problem.dtype)
+        if set(found.kinds[is_zero]) != {Kind.LIMIT} or found.value[is_zero].any():
+            return
+    at = node("equal", divisor, real(0.0))
+    safe = build.divide(numerator, node("where", at, real(1.0), divisor))
+    yield node("where", at, real(0.0), safe)
 
 
 def _without_root(point: Point, series: Series) -> tuple[Point, Series]:
