@@ -328,15 +328,13 @@ class Recorder:
         if not borrowed:
             return
         newest = borrowed[-1]
-        # By identity: arrays have no equality that is one value.
-        dropped = {*map(id, borrowed)}
-        self._steps = collections.deque(r for r in self._steps if id(r) not in dropped)
+        kept = [r for r in self._steps if not r.is_borrowed or r.step >= step]
+        self._steps = collections.deque(kept)
         began = time.perf_counter()
         if began >= self._next_copy:
             owned = dataclasses.replace(newest, data=self._copy_of(newest), is_borrowed=False)
-            later = [r for r in self._steps if r.step > newest.step]
-            before = [r for r in self._steps if r.step < newest.step]
-            self._steps = collections.deque([*before, owned, *later])
+            in_order = sorted([*self._steps, owned], key=lambda recorded: recorded.step)
+            self._steps = collections.deque(in_order)
             ended = time.perf_counter()
             self._next_copy = ended + (ended - began) / COPY_SHARE
 
