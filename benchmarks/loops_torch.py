@@ -48,7 +48,7 @@ class DenseLoop:
         """Processor seconds of a step."""
         optimizer = self.optimizer(self.model.parameters(), lr=1e-4)
         with stayfinite.watching() if guarded else contextlib.nullcontext():
-            self.train(optimizer, _WARM_UP if guarded else 4)
+            self.train(optimizer, _WARM_UP)
             return self.train(optimizer, num_steps)
 
     def train(self, optimizer: torch.optim.Optimizer, num_steps: int) -> float:
@@ -120,6 +120,34 @@ class TransformerLoop(DenseLoop):
         return nn.functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
 
 
+class LargeTransformerLoop(TransformerLoop):
+    """3.3 million parameters in 52 tensors."""
+
+    depth, width, batch, length, vocabulary = 4, 256, 8, 64, 256
+
+
+class ConvolutionLoop(DenseLoop):
+    """Convolutions with batch normalisation: activations of megabytes, buffers."""
+
+    batch = 16
+
+    def made(self) -> nn.Module:
+        """The network."""
+        layers: list[nn.Module] = []
+        for before, after, stride in ((3, 32, 1), (32, 64, 2), (64, 128, 2), (128, 128, 1)):
+            layers.append(nn.Conv2d(before, after, 3, stride, 1, bias=False))
+            layers += [nn.BatchNorm2d(after), nn.ReLU()]
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
+
+    def data(self, size: int) -> TensorDataset:
+        """Images and classes."""
+        return TensorDataset(torch.randn(size, 3, 32, 32), torch.randint(0, 10, (size,)))
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The loss of a batch."""
+        return nn.functional.cross_entropy(outputs, targets)
+
+
 LOOPS: Mapping[str, type[DenseLoop]] = {
     "3 layers of 64, batch of 32, AdamW": DenseLoop,
     "3 layers of 64, batch of 32, SGD": DenseSgdLoop,
@@ -127,4 +155,6 @@ LOOPS: Mapping[str, type[DenseLoop]] = {
     "4 layers of 512, batch of 256, SGD": WideSgdLoop,
     "4 layers of 512, batch of 256, AdamW, clipped": WideClippedLoop,
     "transformer of 148 tensors, AdamW": TransformerLoop,
+    "transformer of 3.3 million parameters, AdamW": LargeTransformerLoop,
+    "convolutions, AdamW": ConvolutionLoop,
 }
