@@ -66,4 +66,5 @@ def test_unknown_shell(capsys):
 def test_missing_shell(capsys):
     assert main(["completion"]) == 2
     [line] = capsys.readouterr().err.splitlines()
+    assert "Missing argument 'SHELL'" in line
     assert "Choose from: bash, zsh, fish. See: stayfinite completion --help" in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import keras
@@ -89,6 +90,10 @@ def test_backend_that_is_not_installed(script, name, tmp_path):
     (line,) = done.stderr.splitlines()[-1:]
     assert "Traceback" not in done.stderr
     assert line.startswith(f"stayfinite: the Keras backend '{name}' is not installed")
+    others = [x for x in ("jax", "tensorflow", "torch") if x != name and importlib.util.find_spec(x)]
+    for other in others:
+        assert f"{other}, which is installed" in line
+    assert others or "to another of jax, tensorflow or torch" in line
 
 
 @pytest.mark.parametrize("name", ["numpy", "openvino"])

@@ -13,7 +13,7 @@ _VARIABLE = "_STAYFINITE_COMPLETE"
 
 
 @click.command(short_help="Print the completion script of a shell.")
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", metavar="SHELL", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
     """Print the script that completes commands, options, causes and files in SHELL.

@@ -104,9 +104,11 @@ def import_failure(error: BaseException) -> str | None:
             f"set KERAS_BACKEND to {expected}"
         )
     if not _is_installed(name):
+        there = [other for other in _TRAINING if _is_installed(other)]
+        others = f"{' or '.join(there)}, which is installed" if there else f"another of {expected}"
         return (
-            f"the Keras backend {name!r} is not installed; run pip install {name}, or set "
-            f"KERAS_BACKEND to another of {expected}"
+            f"the Keras backend {name!r} is not installed; set KERAS_BACKEND to {others}, "
+            f"or run pip install {name}"
         )
     return None
 
