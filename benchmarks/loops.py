@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=20, metavar="N", help="pairs of blocks")
     parser.add_argument("--seconds", type=float, default=0.5, metavar="S", help="of a bare block")
     parser.add_argument("--fresh", action="store_true", help="a process for each block")
-    parser.add_argument("--block", choices=("bare", "guarded"), help="print the seconds of one block")
+    parser.add_argument("--block", choices=("bare", "guarded"), help="print seconds of one block")
     parser.add_argument("--steps", type=int, default=100, metavar="N", help="of this block")
     options = parser.parse_args()
     loops: Loops = importlib.import_module(f"benchmarks.loops_{options.framework}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
+from importlib.util import find_spec
 
 import keras
 import pytest
@@ -90,7 +90,7 @@ def test_backend_that_is_not_installed(script, name, tmp_path):
     (line,) = done.stderr.splitlines()[-1:]
     assert "Traceback" not in done.stderr
     assert line.startswith(f"stayfinite: the Keras backend '{name}' is not installed")
-    others = [x for x in ("jax", "tensorflow", "torch") if x != name and importlib.util.find_spec(x)]
+    others = [each for each in {"jax", "tensorflow", "torch"} - {name} if find_spec(each)]
     for other in others:
         assert f"{other}, which is installed" in line
     assert others or "to another of jax, tensorflow or torch" in line
