@@ -6,7 +6,7 @@ guarded by a class that implements it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from stayfinite.frameworks.batch import Batch, ChangeError
-from stayfinite.frameworks.library_setting import LibrarySetting, SettingValue
-from stayfinite.frameworks.obstacles import WhyNot
+from stayfinite.frameworks.changeable import Changeable
 from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.state import Variable
 from stayfinite.graph.graph import Role
 
 if TYPE_CHECKING:
     from stayfinite.frameworks.base import GuardedFunction, OnBad
-    from stayfinite.frameworks.change import LastingChange
     from stayfinite.frameworks.failure import Failure, Files
     from stayfinite.frameworks.loop_values import LoopValues
     from stayfinite.frameworks.recorder import Recorder
@@ -74,7 +71,7 @@ class Compilation:
     strategy: object | None = None
 
 
-class Subject(Protocol):
+class Subject(Changeable, Protocol):
     """A training: its variables and optimizers, its step, and its names."""
 
     train_function: TrainFunction | None
@@ -142,11 +139,6 @@ class Subject(Protocol):
         ...
 
     @property
-    def fixed_rate(self) -> WhyNot | None:
-        """Why the step cannot be tried with another learning rate; None where it can."""
-        ...
-
-    @property
     def train_step(self) -> TrainStep:
         """One step on a batch, or on a state and a batch, not compiled."""
         ...
@@ -175,14 +167,6 @@ class Subject(Protocol):
 
         They may hold an infinity on purpose.
         """
-        ...
-
-    def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
-        """Attributes of the optimizers with other values inside the block, as `change.Settings`."""
-        ...
-
-    def scaled_learning_rates(self, factor: float) -> AbstractContextManager[None]:
-        """Every learning rate times `factor` inside the block, schedules included."""
         ...
 
     def layer_path(self, chain: Sequence[object]) -> str | None:
@@ -291,38 +275,6 @@ class Subject(Protocol):
         """
         ...
 
-    def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:
-        """The data of `batch` with other samples of it in the place of `samples`.
-
-        Shapes, and the kind of each array, stay as they were.
-
-        Raises:
-            ChangeError: no other sample is left.
-        """
-        ...
-
-    def library_settings(self) -> list[LibrarySetting]:
-        """The settings of libraries that the step reads, where they are known."""
-        return []
-
-    def library_value(
-        self, setting: LibrarySetting, value: SettingValue
-    ) -> AbstractContextManager[None]:
-        """One of `library_settings` with another value inside the block.
-
-        Raises:
-            ChangeError: the library does not take it.
-        """
-        raise ChangeError(f"`{setting.name}` is no setting of a library")
-
-    def half_as(self, dtype: str) -> AbstractContextManager[None]:
-        """Inside the block, numbers in half precision are `dtype`, in variables and operations.
-
-        Raises:
-            ChangeError: that cannot be done on this framework.
-        """
-        raise ChangeError(f"this step has no form in {dtype}")
-
     def whole_iteration(self) -> AbstractContextManager[None] | None:
         """Inside the block, a step is made with the other updates of its iteration.
 
@@ -334,17 +286,6 @@ class Subject(Protocol):
     def is_iteration_whole(self) -> bool:
         """Whether the runs in such blocks have made each update that belongs to the iteration."""
         return True
-
-    def lasting(self, change: LastingChange) -> Callable[[], None]:
-        """What makes `change`, relative to the learning rates of now, for all later steps.
-
-        It is called when the state to go on from has been set. A compiled step has to be compiled
-        again afterwards.
-
-        Raises:
-            ChangeError: the settings of the optimizer cannot be changed.
-        """
-        ...
 
 
 def state_variables(subject: Subject) -> list[list[Variable]]:

@@ -1,56 +1,27 @@
-"""The failing step on an eager framework: runs it, reads its arrays, changes it."""
+"""The failing step on an eager framework: runs it as it was, and with one thing changed."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from stayfinite.frameworks import change as changes
 from stayfinite.frameworks.attributes import set_attribute
-from stayfinite.frameworks.batch import ROLES, Batch
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.loss_scale import gradients_noted, loss_scales_at, unscaled
 from stayfinite.frameworks.names import fresh, path_of
-from stayfinite.frameworks.recording.axes import batch_axes, other_size
 from stayfinite.frameworks.recording.engine import EagerResult, Engine, Update
-from stayfinite.frameworks.recording.recording import Enough, Recording, Shape, until_enough
-from stayfinite.frameworks.recording.translate import translate
+from stayfinite.frameworks.recording.step_runs import InPlace, StepRuns
 from stayfinite.frameworks.state import State
-from stayfinite.frameworks.step import Outcome, Roots, at_fault
+from stayfinite.frameworks.step import Outcome, Roots
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph
-from stayfinite.graph.walk import roots
-from stayfinite.strict import caught, is_internal
-
-# Bytes of fetched arrays that are kept, since many are needed twice.
-_CACHE_BYTES = 64 * 2**20
-
-InPlace = Callable[[], AbstractContextManager[object]]
-
-
-@dataclass(frozen=True)
-class _Survey:
-    """One recorded run: its ops, its result, and which op results were finite."""
-
-    recording: Recording
-    result: EagerResult
-    finite: dict[int, bool]
-
-
-@dataclass
-class _Cache:
-    """The results of the runs of one step so far."""
-
-    survey: _Survey | None = None
-    result: EagerResult | None = None
-    graph: Graph | None = None
-    arrays: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +44,6 @@ class EagerStep:
     batch: Batch
     in_place: InPlace = contextlib.nullcontext
     loss_scale: float | None = None
-    _cache: _Cache = field(default_factory=_Cache, init=False, repr=False)
 
     @classmethod
     def of(cls, engine: Engine, state: State, batch: Batch) -> EagerStep:
@@ -88,141 +58,19 @@ class EagerStep:
     @property
     def trace(self) -> Graph:
         """The step op by op."""
-        if self._cache.graph is None:
-            survey = self._surveyed()
-            assert survey.result.outputs is not None
-            samples = self.batch.num_samples
-            self._cache.graph = translate(
-                self.subject.layer_path,
-                survey.recording,
-                survey.result.outputs,
-                self._axes(samples),
-                samples,
-            )
-        return self._cache.graph
+        return self._runs.graph
 
-    def _surveyed(self) -> _Survey:
-        if self._cache.survey is None:
-            finite: dict[int, bool] = {}
-
-            def visit(number: int, tensor: Any) -> None:
-                finite[number] = self.engine.is_finite(tensor)
-
-            recording = self._recording(visit, places=True)
-            with self.in_place():
-                result = self.engine.run(self.state, self.batch, recording)
-            self._cache.survey = _Survey(recording, result, finite)
-            self._cache.result = self._cache.result or result
-        return self._cache.survey
-
-    def _recording(self, visit: Callable[[int, Any], None], *, places: bool = False) -> Recording:
-        boundary = type(self.engine).run.__code__
-        return Recording(boundary, visit, self.engine.numpy, places=places)
-
-    def _axes(self, samples: int | None) -> dict[int, int]:
-        recording = self._surveyed().recording
-        if samples is None:
-            return {}
-        leaves = {
-            number: 0
-            for number, (role, _) in recording.leaves.items()
-            if role in ROLES and recording.shapes[number].shape[:1] == (samples,)
-        }
-        probe = self._probe(samples)
-        return batch_axes(recording.ops, recording.shapes, leaves, samples, probe)
-
-    def _probe(self, samples: int) -> list[Shape]:
-        """Shapes of the forward values with another number of samples; empty where that fails."""
-        expected = self._surveyed().recording.ops
-        probe: Recording | None = None
-
-        def visit(number: int, tensor: Any) -> None:
-            assert probe is not None
-            if probe.ops and expected[len(probe.ops) - 1].backward:
-                raise Enough
-
-        other = self.batch.resized(other_size(samples)).map(self.engine.tensor)
-        probe = self._recording(visit)
-        try:
-            with until_enough(), self.in_place(), np.errstate(all="ignore"):
-                self.engine.run(self.state, other, probe)
-        except Exception as error:
-            # A network may be built for one batch size; the axes are then found by their sizes.
-            if is_internal(error):
-                caught("running the step on another number of samples", error)
-            return []
-        same = zip(probe.ops, expected, strict=False)
-        alike = all((a.name, a.results) == (b.name, b.results) for a, b in same)
-        return probe.shapes if alike else []
+    @functools.cached_property
+    def _runs(self) -> StepRuns:
+        return StepRuns(self.engine, self.state, self.batch, self.in_place)
 
     def roots(self) -> Roots:
         """The non-finite leaves, and the ops that made a non-finite result of finite operands."""
-        survey = self._surveyed()
-        leaves = self._leaves().items()
-        bad_leaves = {n for n, tensor in leaves if not self.engine.is_finite(tensor)}
-
-        def is_bad(value: int) -> bool:
-            # A constant of the code is part of the op that reads it.
-            if value in survey.recording.large_constants:
-                return False
-            return value in bad_leaves or not survey.finite.get(value, True)
-
-        trace = self.trace
-        bad_state = survey.result.bad_state
-        kept = {n for name, n in trace.new_state.items() if name not in bad_state}
-        sinks = [sink for sink in trace.sinks() if sink not in kept]
-        found, harmful = roots(trace.ops, is_bad, sinks)
-        reached = [trace.leaves[n] for n in sorted(bad_leaves & harmful)]
-        return Roots(at_fault(reached, found, self._may_keep_infinity()), found)
-
-    def _may_keep_infinity(self) -> set[int]:
-        numbers = self._surveyed().recording.leaves  # of the batch, too
-        named = zip(numbers, self.engine.named_state(self.state), strict=False)
-        return {
-            number
-            for number, value in named
-            if value.may_keep_infinity and not np.isnan(self.engine.numpy(value.value)).any()
-        }
-
-    def _leaves(self) -> dict[int, Any]:
-        """The tensors of batch and state, by number."""
-        tensors = [named.value for named in self.engine.named_state(self.state)]
-        tensors += [leaf.value for leaf in self.batch.leaves]
-        return dict(zip(self._surveyed().recording.leaves, tensors, strict=True))
+        return self._runs.roots()
 
     def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """The arrays of a few values, by one more run unless they came in or are held."""
-        wanted = list(values)
-        leaves, constants = self._leaves(), self._surveyed().recording.constants
-        found: dict[int, np.ndarray] = {}
-        for value in wanted:
-            if value in leaves:
-                found[value] = self.engine.numpy(leaves[value])
-            elif value in constants:
-                found[value] = constants[value]
-            elif value in self._cache.arrays:
-                found[value] = self._cache.arrays[value]
-        missing = set(wanted).difference(found)
-        if missing:
-            found.update(self._captured(missing))
-        return {value: found[value] for value in wanted}
-
-    def _captured(self, missing: set[int]) -> dict[int, np.ndarray]:
-        captured: dict[int, np.ndarray] = {}
-
-        def visit(number: int, tensor: Any) -> None:
-            if number in missing:
-                # A copy: the tensor may be written to later in the step.
-                captured[number] = np.array(self.engine.numpy(tensor))
-                if len(captured) == len(missing):
-                    raise Enough
-
-        with until_enough(), self.in_place():
-            self.engine.run(self.state, self.batch, self._recording(visit))
-        held = self._cache.arrays
-        if sum(a.nbytes for a in (*held.values(), *captured.values())) <= _CACHE_BYTES:
-            held.update(captured)
-        return captured
+        return self._runs.fetch(values)
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """The whole state before the step, by name."""
@@ -232,7 +80,7 @@ class EagerStep:
         """Run the step with one thing changed."""
         match change:
             case changes.Unchanged():
-                return self._outcome(self._result())
+                return self._outcome(self._runs.result)
             case changes.ClipNorm() | changes.ClipValue():
                 return self._updated(change.clipped)
             case changes.LearningRate(factor):
@@ -246,22 +94,9 @@ class EagerStep:
             case _:
                 return self.changed(change).run(changes.Unchanged())
 
-    def _result(self) -> EagerResult:
-        """The step as it is: from the survey where that has been made, else by a run."""
-        if self._cache.result is None:
-            with self.in_place():
-                self._cache.result = self.engine.run(self.state, self.batch)
-        return self._cache.result
-
     def after(self) -> State:
         """The whole state after the step."""
-        result = self._cache.result
-        if result is None or result.after is None:
-            with self.in_place():
-                result = self.engine.run(self.state, self.batch, keep_after=True)
-            self._cache.result = result
-        assert result.after is not None
-        return result.after
+        return self._runs.after()
 
     def changed(self, change: Change) -> EagerStep:
         """The step with one thing changed."""
@@ -334,7 +169,7 @@ class EagerStep:
 
     def _updated(self, clip: Callable[[np.ndarray], np.ndarray], factor: float = 1.0) -> Outcome:
         """The outcome with other gradients or another learning rate; nothing else is run again."""
-        plain = self._result()
+        plain = self._runs.result
         updates = []
         for update in plain.updates:
             clipped = [clip(self.engine.numpy(gradient)) for gradient in update.gradients]

@@ -14,12 +14,12 @@ from stayfinite.repair.extraction.extract import (
     extractions,
 )
 from stayfinite.repair.extraction.recorded import (
-    GraphRecorded,
     NothingRecorded,
     Recorded,
     RecordedArray,
     RecordedCall,
 )
+from stayfinite.repair.extraction.recorded_graph import GraphRecorded
 from stayfinite.repair.extraction.values import Frame, Moment, Pending, SourceOrigin, Tensor
 
 __all__ = [
