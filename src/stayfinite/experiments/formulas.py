@@ -20,15 +20,10 @@ from stayfinite.graph.walk import unwrapped
 from stayfinite.numerics.functions import STRUCTURAL, row
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation
+from stayfinite.repair.engine.gradient_exists import divergent, has_gradient, is_cusp
 from stayfinite.repair.engine.pricing import TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
-from stayfinite.repair.engine.reference import (
-    Reference,
-    divergent,
-    has_gradient,
-    is_cusp,
-    reference,
-)
+from stayfinite.repair.engine.reference import Reference, reference
 from stayfinite.repair.extraction import Extraction, GraphRecorded, extractions
 from stayfinite.repair.formula import LeafRole, Node, replaced, walk
 

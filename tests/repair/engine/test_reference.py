@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from stayfinite.repair.engine.gradient_exists import is_cusp
 from stayfinite.repair.engine.problem import FormulaProblem
-from stayfinite.repair.engine.reference import Kind, is_cusp, reference
+from stayfinite.repair.engine.reference import Kind, reference
 from tests.repair.engine.formulas import (
     abs_,
     amax,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from stayfinite.repair.engine.evaluate import BadFormula, to_float64
+from stayfinite.repair.engine.exact_runs import ExactRun
 from stayfinite.repair.engine.problem import FormulaProblem, Price
-from stayfinite.repair.engine.reference import ExactRun, moved_by_rounding, random_seed
+from stayfinite.repair.engine.reference import moved_by_rounding, random_seed
 from stayfinite.repair.engine.samples import Sample, Samples
 from stayfinite.repair.formula import Node, walk
 
