@@ -10,33 +10,30 @@ import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable
-
-import numpy as np
 
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import shown_path
-from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.applied_patch import AppliedPatch
-from stayfinite.experiments.as_written import AsWritten, kind_by_facts
+from stayfinite.experiments.as_written import AsWritten
 from stayfinite.experiments.bad_line import bad_line
 from stayfinite.experiments.changes import SourcePatch
 from stayfinite.experiments.comparison import (
-    RoundingError,
-    added,
     alike,
-    alike_within,
     equal,
-    gradient_error,
-    is_near,
-    rounding_errors,
 )
-from stayfinite.experiments.fix_value import Judged, WithFix, judged
+from stayfinite.experiments.fix_value import Judged
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.half_room import has_room
 from stayfinite.experiments.healthy_steps import HealthySteps
-from stayfinite.experiments.loss_scale import is_skipped, run_unscaled
+from stayfinite.experiments.loss_scale import run_unscaled
+from stayfinite.experiments.patch_value import (
+    InHalf,
+    PatchValue,
+    in_half,
+    run_in_float64,
+    step_as_written,
+)
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
@@ -70,6 +67,7 @@ class PatchTrials:
         self._step = step
         self._wider = wider
         self._healthy = HealthySteps(step, healthy)
+        self._value = PatchValue(diagnosis, self._healthy)
         # The newest healthy step with the patch that was tried last, as one program.
         self._newest_compiled: Outcome | None = None
         self._path = path
@@ -92,9 +90,8 @@ class PatchTrials:
         further: Diagnosis | None = None
         trouble: Objection | NotTried | None = None
         value = Judged(None)
-        near = True
+        half: InHalf | None = None
         self._newest_compiled = None
-        error = 0.0
         line: int | None = None
         num_healthy = self._healthy.count()  # run before the patch is in place
         before = self._as_written
@@ -109,16 +106,13 @@ class PatchTrials:
             if is_good(outcome):
                 if applied.only_casts:
                     # As written, JAX rounds a literal to half precision before float64 is asked.
-                    wide = _run_in_float64(Float64Run(unscaled))
+                    wide = run_in_float64(Float64Run(unscaled))
                     before = dataclasses.replace(before, wide=wide)
 
-                value = self._judged(applied, before, unscaled, outcome)
+                value = self._value.of(applied, before, unscaled, outcome)
                 outcome, value, trouble = self._proved(applied, before, ran, value)
                 if value.value is FixValue.EXACT and half_of(self._diagnosis) is not None:
-                    exact = _exact(before.wide, unscaled)
-                    near = exact is not None and is_near(exact, outcome)
-                    error = 0.0 if exact is None else gradient_error(exact, outcome)
-                    near = near and not is_skipped(step, unscaled)
+                    half = in_half(before, step, unscaled, outcome)
                     if trouble is None and not has_room(unscaled, applied.patch):
                         trouble = Objection.HAS_NO_ROOM
                 if value.value in _RIGHT and trouble is None:
@@ -145,50 +139,7 @@ class PatchTrials:
             value = Judged(FixValue.CHANGED, value.reference_loss)
         experiment = Experiment(SourcePatch(), outcome, outcome.finite)
         count = 0 if trouble else num_healthy
-        return self._fix(applied, experiment, trouble, value, count, near, error, line)
-
-    def _judged(
-        self, applied: AppliedPatch, before: AsWritten, unscaled: Step, after: Outcome
-    ) -> Judged:
-        fix = WithFix(
-            after,
-            applied.rewriting,
-            run_wide=lambda: _run_in_float64(Float64Run(unscaled)),
-            roundings=lambda: self._roundings(unscaled, before.wide),
-            clamps=applied.clamps,
-        )
-        found = judged(before, fix)
-        if applied.shifts and found.value is not FixValue.UNDEFINED:
-            return dataclasses.replace(found, value=FixValue.CHANGED)
-        if applied.replaces and found.value is FixValue.BOUNDED:
-            return dataclasses.replace(found, value=FixValue.CHANGED)
-        return found
-
-    def _moves_with_its_bound(
-        self, applied: AppliedPatch, before: AsWritten, outcome: Outcome
-    ) -> bool:
-        """Whether the step differs with a smaller bound, so that the bound is a part of its value.
-
-        Of a root of high degree, and of the gradient of an exponent, a small bound leaves much.
-        """
-        is_checked = before.mechanism == "singular-gradient"
-        tighter = applied.with_tighter_bounds() if is_checked else None
-        if tighter is None:
-            return False
-        with contextlib.ExitStack() as stack:
-            ran = attempt(lambda: self._run_with(tighter, stack))
-            if isinstance(ran, NotTried):
-                return False
-            _, unscaled, _ = ran
-            exact = _run_in_float64(Float64Run(unscaled))
-            if isinstance(exact, NotTried) or not is_good(exact):
-                return False
-            return not alike_within(
-                exact,
-                outcome,
-                before.tolerance,
-                lambda: self._roundings(unscaled, before.wide),
-            )
+        return self._fix(applied, experiment, trouble, value, count, half, line)
 
     def _proved(
         self,
@@ -216,11 +167,25 @@ class PatchTrials:
                 return outcome, value, Objection.FAILS_COMPILED
             rounds_otherwise = not equal(outcome, whole)
             if not alike(outcome, whole, before.tolerance):
-                outcome, value = whole, self._judged(applied, before, unscaled, whole)
+                outcome, value = whole, self._value.of(applied, before, unscaled, whole)
             if self._healthy.are_equal and step is unscaled and rounds_otherwise:
                 self._newest_compiled = self._healthy.newest(compiled)
             step = compiled if step is unscaled else step
         return outcome, value, self._healthy.objection_after(step, outcome)
+
+    def _moves_with_its_bound(
+        self, applied: AppliedPatch, before: AsWritten, outcome: Outcome
+    ) -> bool:
+        """Whether the step differs with a smaller bound: the bound is a part of its value."""
+        is_checked = before.mechanism == "singular-gradient"
+        tighter = applied.with_tighter_bounds() if is_checked else None
+        if tighter is None:
+            return False
+        with contextlib.ExitStack() as stack:
+            ran = attempt(lambda: self._run_with(tighter, stack))
+            if isinstance(ran, NotTried):
+                return False
+            return self._value.changes_with_bound(before, ran[1], outcome)
 
     def failing_with(
         self, applied: AppliedPatch, stack: contextlib.ExitStack
@@ -247,13 +212,6 @@ class PatchTrials:
         step = self._step.changed(Source(contextlib.nullcontext))
         return step, *run_unscaled(step)
 
-    def _roundings(self, step: Step, exact: Outcome | NotTried) -> Iterable[RoundingError]:
-        """How far roundings alone may move the step with a patch."""
-        errors = rounding_errors(step)
-        if half_of(self._diagnosis) is None or isinstance(exact, NotTried):
-            return errors
-        return added(errors, self._healthy.half_roundings(exact))
-
     def _fix(
         self,
         applied: AppliedPatch,
@@ -261,8 +219,7 @@ class PatchTrials:
         trouble: Objection | NotTried | None,
         value: Judged,
         num_healthy: int,
-        near: bool = True,
-        gradient_error: float = 0.0,
+        half: InHalf | None = None,
         line: int | None = None,
     ) -> SourceFix:
         op = self._diagnosis.evidence.forward_op
@@ -277,12 +234,12 @@ class PatchTrials:
             trouble,
             value,
             None if self.formula is None else self.formula.operand(self._diagnosis),
-            is_near=near,
+            is_near=half is None or half.is_near,
             is_far_above=self._is_far_above(experiment, value),
             far_gradients=self._far_gradients(experiment),
             is_equal=self._healthy.are_equal,
             is_whole=self._healthy.are_whole,
-            gradient_error=gradient_error,
+            gradient_error=0.0 if half is None else half.gradient_error,
             bad_line=line,
             put_in_place=applied.put_in_place,
         )
@@ -302,23 +259,9 @@ class PatchTrials:
 
     @functools.cached_property
     def _as_written(self) -> AsWritten:
-        step, outcome = run_unscaled(self._step)
-        as_written = AsWritten(
-            outcome,
-            _run_in_float64(self._wider if step is self._step else Float64Run(step)),
-            self.formula,
-            self._diagnosis.finding.mechanism,
-            self._healthy.tolerance,
-            kind_by_facts(self._diagnosis),
+        return step_as_written(
+            self._step, self._diagnosis, self._wider, self.formula, self._healthy.tolerance
         )
-        if not as_written.fails_in_state_alone:
-            return as_written  # the new state is not asked about, and takes one more run
-        return dataclasses.replace(as_written, has_nan_state=_has_nan_state(self._step, outcome))
-
-
-def _has_nan_state(step: Step, outcome: Outcome) -> bool:
-    numbers = [n for name, n in step.trace.new_state.items() if name in outcome.bad_state]
-    return any(bool(np.isnan(as_float(a)).any()) for a in step.fetch(numbers).values())
 
 
 def _fails_alike(one: Diagnosis, other: Diagnosis) -> bool:
@@ -328,15 +271,3 @@ def _fails_alike(one: Diagnosis, other: Diagnosis) -> bool:
         return False
     is_half = other.finding.mechanism == "half-overflow"
     return is_half and ops[0].name == ops[1].name and ops[0].span.line == ops[1].span.line
-
-
-def _exact(written: Outcome | NotTried, patched: Step) -> Outcome | None:
-    """The failing step in float64: as written if that is finite, else with the patch."""
-    exact = written
-    if isinstance(exact, NotTried) or not is_good(exact):
-        exact = _run_in_float64(Float64Run(patched))
-    return None if isinstance(exact, NotTried) else exact
-
-
-def _run_in_float64(wider: Float64Run) -> Outcome | NotTried:
-    return attempt(lambda: wider.outcome)
