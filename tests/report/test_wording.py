@@ -377,6 +377,18 @@ def test_a_trial_that_could_not_be_run_did_not_fail():
     assert "clipnorm" in trial_lines.not_the_cause(incident)
 
 
+def test_float64_with_a_rounded_epsilon_says_nothing_of_precision():
+    bad = Outcome(float("nan"), {}, ())
+    trials = tuple(
+        trial_of(Experiment(c, bad, finite=False)) for c in (WiderDtype(), ClipNorm(1.0))
+    )
+    incident = dataclasses.replace(SQRT, trials=trials)
+    assert "precision (float64)" in trial_lines.not_the_cause(incident)
+    rounded = dataclasses.replace(incident.cause, name="epsilon-underflow")
+    said = trial_lines.not_the_cause(dataclasses.replace(incident, cause=rounded))
+    assert said == "not the cause: gradient size (clipnorm=1): still non-finite with it"
+
+
 def test_an_edit_at_several_places_is_told_once():
     clamp = TemplateFact(BoundAdded(BoundedPart.ARGUMENT, "log", low="0"))
     judged = Judged(FixValue.EXACT)

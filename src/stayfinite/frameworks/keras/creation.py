@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import functools
 import sys
+import types
+import weakref
 from collections.abc import Callable
 from typing import Any
 
+from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import note_setting, note_site, site_of
@@ -18,6 +21,8 @@ from stayfinite.graph.source import span_at, span_of
 
 # The functions that replaced methods of Keras classes; the classes keep them alive.
 _NOTING: set[Callable[..., Any]] = set()
+# The optimizer of each learning rate, by its id.
+_OPTIMIZERS: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
 def record() -> None:
@@ -26,6 +31,8 @@ def record() -> None:
 
     _note_on(keras.Operation, "__new__")
     _note_on(keras.losses.Loss, "__init__")
+    # First, since a constructor that notes its site is left as it is.
+    _note_assigned_rates(keras.optimizers.Optimizer)
     _note_on(keras.optimizers.Optimizer, "__init__")
     _note_learning_rates(keras.optimizers.Optimizer)
     # Their subclasses may leave out the constructor of the base, which has none of its own.
@@ -64,6 +71,58 @@ def _setter() -> Span | None:
             return span_of(code)
         frame = frame.f_back
     return None
+
+
+def _note_assigned_rates(owner: Any) -> None:
+    plain = owner.__init__
+    if plain in _NOTING:
+        return
+
+    @functools.wraps(plain)
+    def noting(optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        plain(optimizer, *args, **kwargs)
+        variable = keras_private.learning_rate_of(optimizer)
+        if hasattr(variable, "assign"):
+            _OPTIMIZERS[id(variable)] = optimizer
+            variable.assign = types.MethodType(assign, variable)
+
+    _NOTING.add(noting)
+    owner.__init__ = noting
+
+
+def assign(variable: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+    """`assign` of a learning rate, which notes where the user's code calls it.
+
+    A method of the variable with the name that it replaces: so a copy of the variable assigns to
+    itself, and a pickled one has the method of its class.
+    """
+    result = type(variable).assign(variable, value, *args, **kwargs)
+    optimizer = _OPTIMIZERS.get(id(variable))
+    # The id may be that of a variable which was deleted.
+    if optimizer is not None and keras_private.learning_rate_of(optimizer) is variable:
+        span = _assigner(type(variable))
+        if span is not None:
+            note_setting(optimizer, span)
+    return result
+
+
+def _assigner(kind: type) -> Span | None:
+    """The user's line that assigns to a variable of class `kind`; None where a library does."""
+    own_files = _files_of(kind)
+    frame: Any = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename in own_files:
+        frame = frame.f_back
+    if frame is None or not is_user_file(frame.f_code.co_filename):
+        return None
+    return span_at(frame.f_code, frame.f_lasti)
+
+
+@functools.cache
+def _files_of(kind: type) -> frozenset[str]:
+    """The files of the methods of a class."""
+    modules = [sys.modules.get(each.__module__) for each in kind.__mro__]
+    files = [getattr(module, "__file__", None) for module in modules]
+    return frozenset(file for file in files if file is not None)
 
 
 def _note_on(owner: Any, method: str) -> None:

@@ -22,11 +22,15 @@ def limit_variable(variable: Any, limit: float) -> None:
     has_limit = hasattr(variable, _LIMIT)
     setattr(variable, _LIMIT, min(limit, getattr(variable, _LIMIT, limit)))
     if not has_limit:
-        # A method, so that a deep copy of the variable assigns to itself.
-        variable.assign = types.MethodType(_assign_limited, variable)
+        variable.assign = types.MethodType(assign, variable)
 
 
-def _assign_limited(variable: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+def assign(variable: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+    """`assign` of a learning rate that has a limit.
+
+    A method of the variable with the name that it replaces: so a copy of the variable assigns to
+    itself, and a pickled one has the method of its class.
+    """
     limited = at_most(value, getattr(variable, _LIMIT))
     return type(variable).assign(variable, limited, *args, **kwargs)
 
