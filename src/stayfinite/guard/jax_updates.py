@@ -106,5 +106,7 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
             held = {k: array for k, array in kept.arrays.items() if k in step.state}
             # Another network has a state of the same names.
             if kept.step < before and are_alike(held, step.state):
-                found.append(Snapshot(kept.step, subject.data_of({**step.arguments, **held})[0]))
+                found.append(
+                    Snapshot(kept.step, subject.calls.data_of({**step.arguments, **held})[0])
+                )
         return found

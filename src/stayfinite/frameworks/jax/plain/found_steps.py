@@ -186,11 +186,11 @@ class JitStep:
         try:
             step = PlainJax(self._compiled, None)
             guard = self._listener.guard(step)
-            labels = step.labels_of(args, keywords)
-            step.note_gradients(k for k, tree in labels.items() if TAPE.comes_from(tree))
-            step.require_state(args, keywords)
+            labels = step.calls.labels_of(args, keywords)
+            step.calls.note_gradients(k for k, tree in labels.items() if TAPE.comes_from(tree))
+            step.calls.require_state(args, keywords)
             TAPE.note_judged((args, keywords))
-            if step.places and not step.shows_gradient and TAPE.comes_from((args, keywords)):
+            if step.calls.places and not step.shows_gradient and TAPE.comes_from((args, keywords)):
                 step.origins = UpdateOrigins(step)
         except UsageError as error:
             self._is_left_alone = True

@@ -53,7 +53,7 @@ class RecentBatches:
         for kept in reversed(self._kept):
             is_alike = jax.tree.structure(kept.arrays) == jax.tree.structure(step.batch)
             if kept.step < number and is_alike:
-                data = subject.data_of({**step.arguments, **kept.arrays})[1]
+                data = subject.calls.data_of({**step.arguments, **kept.arrays})[1]
                 found.append(RecordedBatch(kept.step, None, None, data, data.nbytes))
         return found
 
@@ -67,7 +67,7 @@ def readable(steps: Sequence[JoinedStep]) -> tuple[JoinedStep, PlainJax, State, 
     for number, step in enumerate(steps, 1):
         subject = PlainJax(step, list(step.state))
         try:
-            return step, subject, *subject.data_of(step.arguments)
+            return step, subject, *subject.calls.data_of(step.arguments)
         except UsageError:
             if number == len(steps):
                 raise
@@ -100,10 +100,10 @@ class UpdateOrigins:
     def note(self, number: int, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """The step `number` is about to be made."""
         calls = TAPE.leading_to((args, keywords))
-        labels, places = self._update.labels_of(args, keywords), self._update.places
+        labels, places = self._update.calls.labels_of(args, keywords), self._update.calls.places
         state = {label: labels[label] for label in places}
-        update = PureCall(self._update.function, args, keywords, None)
-        update.names = self._update.names_read(args, keywords)
+        update = PureCall(self._update.calls.function, args, keywords, None)
+        update.names = self._update.calls.names_read(args, keywords)
         whole = JoinedStep([*calls, update], state, at_places(places, state))
         num_bytes = sum(array.nbytes for array in update.inputs)
         self._unread.append(_Unread(number, whole, TAPE.gradients(), calls, num_bytes))
@@ -138,7 +138,7 @@ class UpdateOrigins:
         )
 
     def _converted(self, kept: Snapshot, subject: PlainJax) -> Snapshot | None:
-        held = dict(zip(self._update.state_names, kept.state.values, strict=True))
-        if set(subject.state_names) != held.keys():
+        held = dict(zip(self._update.calls.state_names, kept.state.values, strict=True))
+        if set(subject.calls.state_names) != held.keys():
             return None
-        return Snapshot(kept.step, subject.state_of(held))
+        return Snapshot(kept.step, subject.calls.state_of(held))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,15 +24,13 @@ from stayfinite.frameworks.jax.library import HasLibrary
 from stayfinite.frameworks.jax.plain.batch_leaves import BatchLeaf, batch_leaves
 from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep
 from stayfinite.frameworks.jax.plain.library import PlainLibrary
-from stayfinite.frameworks.jax.plain.names_read import NamesRead
 from stayfinite.frameworks.jax.plain.pure_calls import TAPE
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
+from stayfinite.frameworks.jax.plain.step_calls import StepCalls
 from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
-from stayfinite.frameworks.jax.plain.trees import KeyPath
-from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.jax.plain.values import StateArray, StepData
 from stayfinite.frameworks.loop_values import LoopValues
 from stayfinite.frameworks.loss_log import LoggedLoss
-from stayfinite.frameworks.names import argument_names
 from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.recorder import Recorder
@@ -42,18 +39,6 @@ from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, T
 from stayfinite.graph.graph import Role
 
 _FIXED_RATE = WhyNot(Obstacle.UPDATES_INSIDE)
-
-
-@dataclass
-class StateArray:
-    """One array of the state by its path; a `Variable`."""
-
-    path: str
-    value: Any = None
-
-    def assign(self, value: Any) -> None:
-        """Set its value."""
-        self.value = value
 
 
 class Origins(Protocol):
@@ -78,6 +63,7 @@ class PlainJax(PlainStep, HasLibrary):
     Attributes:
         kept: The state of the last good step, once there was a bad one.
         origins: Knows the calls that give the step its gradients; None if it computes them.
+        calls: Reads calls of the step, which it does not make.
         before_step: Called with subject, state and data before each step of any of them, if set.
     """
 
@@ -88,6 +74,7 @@ class PlainJax(PlainStep, HasLibrary):
         self.origins: Origins | None = None
         self._recorder: Recorder | None = None
         self._step = PureStep(step, [state] if isinstance(state, str) else state)
+        self.calls = StepCalls(self._step)
         self.step_library: PlainLibrary = PlainLibrary(self._step)
 
     def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
@@ -139,59 +126,9 @@ class PlainJax(PlainStep, HasLibrary):
         )
 
     @property
-    def function(self) -> Callable[..., Any]:
-        """The step, not compiled."""
-        return self._step.function
-
-    @property
     def shows_gradient(self) -> bool:
         """Whether the step computes gradients of its state."""
         return self._step.shows_gradient
-
-    @property
-    def places(self) -> Mapping[str, KeyPath]:
-        """Where in the result each argument comes back that is state; empty for objects of nnx."""
-        return self._step.places
-
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """The names of the arrays of its state, in their order."""
-        return (*self._step.weights, *self._step.others)
-
-    def labels_of(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of a call by name."""
-        return {
-            **dict(zip(argument_names(self.function, len(args)), args, strict=True)),
-            **keywords,
-        }
-
-    def state_of(self, arrays: Mapping[str, Any]) -> State:
-        """A state of these arrays by name."""
-        groups = (
-            [arrays[name] for name in names] for names in (self._step.weights, self._step.others)
-        )
-        return State.of([*groups, [], []])
-
-    def data_of(self, keywords: Mapping[str, Any]) -> tuple[State, StepData]:
-        """State and batch of a call by keywords, which is not made.
-
-        Raises:
-            UsageError: the state is not known.
-            CannotGuardError: the step cannot be compiled.
-        """
-        call = self._step.arguments((), keywords)
-        (weights, others), data = self._step.calls.state_and_data(call)
-        return State.of([weights, others, [], []]), data
-
-    def names_read(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> NamesRead:
-        """What the step read when it was traced for such a call."""
-        data = self._step.calls.state_and_data(self._step.arguments(args, keywords))[1]
-        return self._step.names_read(data)
-
-    def groups_of(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-        """The state in the arguments of a call, in four groups."""
-        (weights, others), _ = self._step.calls.state_and_data(self._step.arguments(args, keywords))
-        return weights, others, [], []
 
     def compiled_step(self, step: TrainStep, *, is_again: bool) -> CompiledStep:
         """The program of `step`, which is `train_step` with the sentinel.
@@ -199,18 +136,6 @@ class PlainJax(PlainStep, HasLibrary):
         `is_again` is true for one that was compiled before, and reads what it read then.
         """
         return CompiledStep(self._step, step, is_again=is_again)
-
-    def note_gradients(self, labels: Iterable[str]) -> None:
-        """Say before the first call which arguments come from calls that compute gradients."""
-        self._step.from_gradients = frozenset(labels)
-
-    def require_state(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
-        """Find the state in the arguments of a call, which is not made.
-
-        Raises:
-            UsageError: the state is not known, or the step cannot be compiled.
-        """
-        self._step.arguments(args, keywords)
 
     def bad_loss(self) -> LoggedLoss | None:
         """The loss of a step of which it alone was not finite; once."""

@@ -101,7 +101,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         if data is None:
             return None
         if not self._num_noted:
-            self._begin_series(data, lambda: self._plain.groups_of(args, keywords))
+            self._begin_series(data, lambda: self._plain.calls.groups_of(args, keywords))
         made = self._inner.make_whole(self._record, args, keywords)
         if made is not None:
             result, self._record = made

@@ -1,4 +1,4 @@
-"""The data and the result of one step, as trees whose structure JAX keeps beside the arrays."""
+"""Data, state and result of a step, as trees whose structure JAX keeps beside the arrays."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ class StepData:
     def nbytes(self) -> int:
         """The bytes of its arrays."""
         return sum(array.nbytes for array in self.arrays)
+
+
+@dataclass
+class StateArray:
+    """One array of the state by its path; a `Variable`."""
+
+    path: str
+    value: Any = None
+
+    def assign(self, value: Any) -> None:
+        """Set its value."""
+        self.value = value
 
 
 @dataclass(frozen=True)
