@@ -56,6 +56,22 @@ def sparse_tensor(path: Path) -> None:
         file.truncate(8 + len(header) + size)
 
 
+def unknown_dtype(path: Path) -> None:
+    header = json.dumps({"w": {"dtype": "F7", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+
+
+def header_beyond_the_end(path: Path) -> None:
+    path.write_bytes(struct.pack("<Q", 1 << 20) + b"{}")
+
+
+def unclosed_array_header(path: Path) -> None:
+    # NumPy reads it as a literal of Python, and a second time by tokens.
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", 100) + b"(" * 100
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("w.npy", header)
+
+
 def long_header(path: Path) -> None:
     path.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
 
@@ -180,6 +196,8 @@ CASES = {
     "sparse_tensor.safetensors": sparse_tensor,
     "long_header.safetensors": long_header,
     "deep_header.safetensors": deep_header,
+    "unknown_dtype.safetensors": unknown_dtype,
+    "header_beyond_the_end.safetensors": header_beyond_the_end,
     "overlapping.safetensors": overlapping_tensors,
     "negative_sizes.safetensors": negative_sizes,
     "fill_value.h5": fill_value,
@@ -193,6 +211,7 @@ CASES = {
     "external_storage.h5": external_storage,
     "objects.npz": object_array,
     "text.npz": text_member,
+    "unclosed.npz": unclosed_array_header,
     "stated_size.npz": stated_size,
     "same_member.npz": same_member_often,
     "lzma.npz": lzma_member,

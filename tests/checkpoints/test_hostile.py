@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -48,6 +50,24 @@ def test_each_is_refused_in_one_line(tmp_path):
     for path, line in zip(paths, lines, strict=True):
         assert line.startswith(f"stayfinite: {path}: cannot be read")
         assert len(line) < 700
+
+
+@pytest.mark.parametrize("verb", ["verify", "explain"])
+def test_a_folder_whose_files_may_not_be_looked_at(tmp_path, capsys, monkeypatch, verb):
+    (tmp_path / "m.h5").touch()
+    plain = Path.stat
+
+    # As for a user who may list the folder and not search it; tests may run as the superuser.
+    def stat(path, **settings):
+        if path.parent == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return plain(path, **settings)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert main([verb, str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1 and str(tmp_path) in printed.err
 
 
 @pytest.mark.parametrize("suffix", ["npz", "keras", "h5"])

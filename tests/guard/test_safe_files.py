@@ -22,6 +22,7 @@ import pytest
 
 import stayfinite
 from stayfinite.files.hdf5_writing import errors_raised_at_end
+from stayfinite.files.writing import put_all
 from stayfinite.frameworks.keras import subject
 from stayfinite.saving.guarded import make_files_safe
 from tests import versions
@@ -271,6 +272,58 @@ def test_a_failure_while_writing_leaves_the_file(tmp_path, monkeypatch):
     fit(model, stayfinite.Guard(), AfterEpoch(0, save_twice), epochs=1)
     assert path.is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere.keras", "m.keras"]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on each framework")
+def test_errors_name_the_file_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = keras.Sequential([keras.Input((100,)), keras.layers.Dense(500)])
+    release = make_files_safe(model)
+    Path("folder.keras").mkdir()
+    with pytest.raises(ValueError, match=r"^The filename .* filepath=m\.weights\.json$"):
+        model.save_weights("m.weights.json")
+    for name in ("m.weights.h5", "m.keras"):
+        full = pytest.raises(OSError, match=rf"^\[Errno 27\] File too large: '{name}'$")
+        with file_size_limit(10_000), full:
+            model.save_weights(name) if "weights" in name else model.save(name)
+        too_long = "x" * 300 + name
+        with pytest.raises(OSError, match=rf"File name too long.*'{too_long}'"):
+            model.save_weights(too_long) if "weights" in name else model.save(too_long)
+    with pytest.raises(IsADirectoryError, match=r"'folder\.keras'"):
+        model.save("folder.keras")
+    release()
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.keras"]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on each framework")
+def test_the_error_of_a_backup_names_its_folder(tmp_path):
+    (tmp_path / "file").touch()
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "file" / "backup")
+    with pytest.raises(NotADirectoryError) as caught:
+        fit(network(), stayfinite.Guard(), backup)
+    assert ".new" not in str(caught.value)
+
+
+def test_shards_are_moved_once_all_are_on_the_disk(tmp_path, monkeypatch):
+    new, there = tmp_path / "new", tmp_path / "there"
+    new.mkdir()
+    there.mkdir()
+    files = [new / name for name in ("a", "b", "c")]
+    for file in files:
+        file.write_text("new")
+        (there / file.name).write_text("old")
+    synced = []
+
+    def fail_at_the_last(path):
+        synced.append(path.name)
+        if path.name == "c":
+            raise OSError(5, "no")
+
+    monkeypatch.setattr("stayfinite.files.writing._sync", fail_at_the_last)
+    with pytest.raises(OSError, match="no"):
+        put_all(files, there)
+    assert synced == ["a", "b", "c"]
+    assert {path.read_text() for path in there.iterdir()} == {"old"}
 
 
 class Mine(keras.callbacks.EarlyStopping):

@@ -7,6 +7,7 @@ import math
 import shutil
 import struct
 import tempfile
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -103,7 +104,10 @@ def _header(packed: IO[bytes], name: str) -> tuple[np.dtype, tuple[int, ...]]:
 def _parsed(is_first_version: bool, header: bytes) -> tuple[np.dtype, tuple[int, ...]]:
     # Version 3.0 differs in the encoding of the names of fields, of which none is read.
     read = npy.read_array_header_1_0 if is_first_version else npy.read_array_header_2_0
-    shape, _, dtype = read(io.BytesIO(header))
+    try:
+        shape, _, dtype = read(io.BytesIO(header))
+    except (SyntaxError, tokenize.TokenError) as error:  # the header is a literal of Python
+        raise ValueError(f"the header of an array cannot be read: {error.args[0]}") from None
     return dtype, shape
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from stayfinite.checkpoints import archives, hdf5, safetensors
 from stayfinite.checkpoints.stored import Budget, StoredTensor
 from stayfinite.errors import UsageError
-from stayfinite.files.reading import is_folder, num_stored, open_regular
+from stayfinite.files.reading import is_file, is_folder, num_stored, open_regular
 
 # What the libraries raise for a file that is truncated, forged or of another format. A file can
 # state a size for which there is no memory.
@@ -120,7 +120,7 @@ def reading(path: Path) -> Iterator[Iterator[StoredTensor]]:
 def _files_in(folder: Path) -> str:
     """What to pass in the place of a folder."""
     levels = itertools.chain(folder.glob("*"), folder.glob("*/*"))
-    found = sorted(path for path in levels if path.suffix in _READERS and path.is_file())
+    found = sorted(path for path in levels if path.suffix in _READERS and is_file(path))
     if not found:
         return "pass a checkpoint file"
     listed = ", ".join(str(path.relative_to(folder)) for path in found[:_LISTED])

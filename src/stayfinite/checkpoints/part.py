@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from typing import BinaryIO
 
@@ -32,11 +33,11 @@ class FilePart:
         """Set the position.
 
         Raises:
-            ValueError: It is before the beginning.
+            OSError: It is before the beginning; `zipfile` expects it of what is no archive.
         """
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise ValueError("a position before the beginning of the file")
+            raise OSError(errno.EINVAL, "a position before the beginning of the file")
         self._position = base + offset
         return self._position
 

@@ -18,7 +18,7 @@ import numpy as np
 from stayfinite.checkpoints.stored import Blocks, Budget, StoredTensor, blocks_of
 from stayfinite.files import limits
 
-# The dtypes that have a NaN; all others (integers, F4, F6) are always finite.
+# The dtypes that have a NaN.
 _DTYPES = {
     "F64": np.float64,
     "F32": np.float32,
@@ -49,6 +49,10 @@ _INTEGERS = {
 }
 
 
+# The other dtypes of the format, which have neither NaN nor infinity.
+_FINITE = {*_INTEGERS, "F4", "F6_E2M3", "F6_E3M2"}
+
+
 class _Entry(msgspec.Struct):
     dtype: str
     shape: list[int]
@@ -60,11 +64,13 @@ def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
 
     Raises:
         ValueError: The file is damaged: tensors overlap, leave gaps or do not fill the file. Or it
-            has a dtype with a NaN that the installed ml_dtypes does not have.
+            has a dtype that is not known, or that the installed ml_dtypes does not have.
     """
     for name, entry, start in _located(file):
         if entry.dtype == _E8M0 and _E8M0 not in _DTYPES:
             raise ValueError(f"{name:.200} is of the dtype {_E8M0}; install ml_dtypes 0.5 or later")
+        if entry.dtype not in _DTYPES and entry.dtype not in _FINITE:
+            raise ValueError(f"{name:.200} is of the dtype {entry.dtype:.20}, which is not known")
         if entry.dtype in _DTYPES:
             dtype = np.dtype(_DTYPES[entry.dtype])
             num_bytes = _num_bytes(name, entry, dtype)
@@ -101,7 +107,10 @@ def _located(file: BinaryIO) -> Iterator[tuple[str, _Entry, int]]:
     length = int.from_bytes(file.read(8), "little")
     if length > limits.HEADER:
         raise ValueError(f"a header of {length:,} bytes, the limit is {limits.HEADER:,}")
-    entries = _entries(file.read(length))
+    header = file.read(length)
+    if len(header) < length:
+        raise ValueError("the file ends within its header")
+    entries = _entries(header)
     first = 8 + length
     _check_layout(entries, file.seek(0, os.SEEK_END) - first)
     for name, entry in entries.items():

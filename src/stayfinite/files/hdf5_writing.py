@@ -105,6 +105,14 @@ def _opening(plain: Callable[..., None]) -> Callable[..., None]:
     return open_file
 
 
+def _write_at(descriptor: int, content: memoryview, position: int) -> int:
+    """Write at a position; returns how many bytes were written."""
+    if hasattr(os, "pwrite"):
+        return os.pwrite(descriptor, content, position)
+    os.lseek(descriptor, position, os.SEEK_SET)  # on Windows
+    return os.write(descriptor, content)
+
+
 class _KeptErrors:
     """A file as HDF5 uses it. What is read where nothing could be written is zero.
 
@@ -115,7 +123,8 @@ class _KeptErrors:
     def __init__(self, path: str | bytes | os.PathLike[Any], mode: str) -> None:
         self._file = io.FileIO(os.fspath(path), mode)
         self._position = 0
-        self._size = os.fstat(self._file.fileno()).st_size
+        self._descriptor = self._file.fileno()
+        self._size = os.fstat(self._descriptor).st_size
         self.error: BaseException | None = None
 
     def close(self) -> None:
@@ -124,9 +133,12 @@ class _KeptErrors:
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Set the position, which may be beyond what could be written."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = base + offset
-        return self._position
+        if whence == io.SEEK_CUR:
+            offset += self._position
+        elif whence == io.SEEK_END:
+            offset += self._size
+        self._position = offset
+        return offset
 
     def tell(self) -> int:
         """The position."""
@@ -146,13 +158,23 @@ class _KeptErrors:
         return bytes(content)
 
     def write(self, content: Any) -> int:
-        """Write `content`, or keep the error of the disk."""
-        view = memoryview(content).cast("B")
+        """Write `content`, or keep the error of the disk.
+
+        HDF5 writes six times for each variable, a few hundred bytes each, so little is done here.
+        """
+        view = memoryview(content)
+        size, position = view.nbytes, self._position
         if self.error is None:
-            self._attempt(functools.partial(self._write, view))
-        self._position += len(view)
-        self._size = max(self._size, self._position)
-        return len(view)
+            try:
+                written = _write_at(self._descriptor, view, position)
+                if written < size:
+                    self._write_rest(view.cast("B"), written)
+            except BaseException as error:  # HDF5 must not see it, not even that of an interrupt
+                self.error = error
+        self._position = end = position + size
+        if end > self._size:
+            self._size = end
+        return size
 
     def truncate(self, size: int) -> int:
         """Set the size, which HDF5 does at the end."""
@@ -173,10 +195,9 @@ class _KeptErrors:
                 return
             view = view[num_bytes:]
 
-    def _write(self, view: memoryview) -> None:
-        self._file.seek(self._position)
-        while view:
-            view = view[self._file.write(view) :]
+    def _write_rest(self, view: memoryview, written: int) -> None:
+        while written < len(view):
+            written += _write_at(self._descriptor, view[written:], self._position + written)
 
     def _attempt(self, do: Callable[[], object]) -> None:
         """Do it; HDF5 must not see an error, which may also be that of an interrupt."""

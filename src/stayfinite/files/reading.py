@@ -65,6 +65,25 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_there(path: Path) -> bool:
+    """Whether something may be at `path`; False only if it is known that there is nothing."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file at `path`; raises nothing, as `is_folder`."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def read_at_most(path: Path, limit: int) -> bytes:
     """Return the content of a regular file.
 

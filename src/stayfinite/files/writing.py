@@ -8,8 +8,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 try:
     import fcntl
@@ -38,12 +39,42 @@ def folder_beside(path: Path) -> Iterator[Path]:
         with _locked(left) as is_ours:
             if is_ours and _age(left) > _SECONDS_TO_LOCK:
                 shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(suffix, prefix, path.parent))
+    try:
+        folder = Path(tempfile.mkdtemp(suffix, prefix, path.parent))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with _locked(folder):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def in_errors(name: str, temporary: Path) -> Iterator[None]:
+    """Have an error of the block name the file of the user in the place of a temporary one.
+
+    A full disk is told without a name by some libraries; that error gets the name, too.
+
+    Args:
+        name: The path as the user has it.
+        temporary: The file that is written in the block.
+    """
+
+    def told(text: Any) -> Any:
+        return text.replace(str(temporary), name) if isinstance(text, str) else text
+
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        error.args = tuple(map(told, error.args))
+        if isinstance(error, OSError) and error.errno is not None:
+            if error.filename is None and error.strerror == os.strerror(error.errno):
+                error.filename = name
+            elif error.filename is not None:
+                error.filename, error.filename2 = told(error.filename), None
+            error.strerror = told(error.strerror)
+        raise
 
 
 def _age(path: Path) -> float:
@@ -81,11 +112,28 @@ def put(new: Path, path: Path) -> None:
     Raises:
         OSError: It could not be moved; `path` is unchanged.
     """
+    _prepare(new, path)
+    new.replace(path)
+    _sync(path.parent)
+
+
+def put_all(files: Sequence[Path], folder: Path) -> None:
+    """Move files that belong together to `folder`, one at once after the other, as `put` does.
+
+    Raises:
+        OSError: One could not be moved; none after it was.
+    """
+    for file in files:
+        _prepare(file, folder / file.name)
+    for file in files:
+        file.replace(folder / file.name)
+    _sync(folder)
+
+
+def _prepare(new: Path, path: Path) -> None:
     with contextlib.suppress(OSError):  # there is none, or it belongs to another user
         shutil.copymode(path, new)
     _sync(new)
-    new.replace(path)
-    _sync(path.parent)
 
 
 def put_text(path: Path, text: str) -> None:

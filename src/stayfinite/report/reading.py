@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stayfinite.errors import UsageError
 from stayfinite.files import limits
-from stayfinite.files.reading import is_folder, read_at_most
+from stayfinite.files.reading import is_folder, is_there, read_at_most
 from stayfinite.incident import Incident
 
 INCIDENT = "incident.json"
@@ -42,7 +42,7 @@ def read(path: Path) -> Incident:
 
 def _refuse_parent(path: Path) -> None:
     """Raise a `UsageError` with the incidents in the folder `path`, where it is not one itself."""
-    if not is_folder(path) or (path / INCIDENT).exists():
+    if not is_folder(path) or is_there(path / INCIDENT):
         return
     found = sorted(each.parent for each in path.glob(f"*/{INCIDENT}"))
     if not found:

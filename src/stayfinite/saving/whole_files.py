@@ -16,7 +16,8 @@ import numpy as np
 
 from stayfinite.errors import UsageError
 from stayfinite.files.hdf5_writing import errors_raised_at_end
-from stayfinite.files.writing import folder_beside, put
+from stayfinite.files.reading import is_file, is_there
+from stayfinite.files.writing import folder_beside, in_errors, put_all
 from stayfinite.frameworks.recording.notices import notify
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def saving(plain: Save) -> Save:
             if path is None or in_place or getattr(_inside, "is_saving", False):
                 return plain(model, filepath, *args, **kwargs)
             with as_it_is():
-                return _save(model, path, lambda new: plain(model, new, *args, **kwargs))
+                return _save(
+                    model, path, os.fspath(filepath), lambda new: plain(model, new, *args, **kwargs)
+                )
 
     return save
 
@@ -89,12 +92,12 @@ def _local(filepath: Any) -> Path | None:
         return None
     path = Path(os.path.realpath(name))
     # Keras raises an error for a path of another kind, and for one in a missing folder.
-    is_usable = path.is_file() or not path.exists()
+    is_usable = is_file(path) or not is_there(path)
     return path if is_usable and os.access(path.parent, os.W_OK | os.X_OK) else None
 
 
-def _save(model: Any, path: Path, write: Callable[[str], Any]) -> Any:
-    with folder_beside(path) as folder:
+def _save(model: Any, path: Path, name: str, write: Callable[[str], Any]) -> Any:
+    with folder_beside(path) as folder, in_errors(name, folder / path.name):
         return _save_by_way_of(folder, model, path, write)
 
 
@@ -107,8 +110,7 @@ def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str],
         if bad and not _has_only_kept_infinities(model):
             _refuse_or_warn(path, files, bad)
         # The shards of a model before the file that names them.
-        for file in files:
-            put(file, path.parent / file.name)
+        put_all(files, path.parent)
         return result
     except KeptFile as refusal:
         refusals = getattr(_inside, "refusals", None)

@@ -18,7 +18,7 @@ from typing import Any
 
 import keras
 
-from stayfinite.files.writing import put
+from stayfinite.files.writing import in_errors, put
 from stayfinite.frameworks.keras.private import required
 
 
@@ -161,14 +161,17 @@ def epoch_of_backup(callback: Any, is_saved: Callable[[], bool]) -> Iterator[Non
         return
     new = Path(f"{there}.new")
     try:
-        with contextlib.suppress(FileNotFoundError):
-            # The callback may keep a second backup, which it makes of the first.
-            shutil.copy(there, new)
-        before = new.read_bytes() if new.exists() else b""
-        callback._training_metadata_path = str(new)
-        yield
-        if new.exists() and is_saved() and new.read_bytes() != before:
-            put(new, Path(there))
+        with in_errors(there, new):
+            with contextlib.suppress(FileNotFoundError):
+                # The callback may keep a second backup, which it makes of the first.
+                shutil.copy(there, new)
+            before = new.read_bytes() if new.exists() else b""
+            callback._training_metadata_path = str(new)
+            yield
+            if new.exists() and is_saved() and new.read_bytes() != before:
+                put(new, Path(there))
     finally:
         callback._training_metadata_path = there
-        new.unlink(missing_ok=True)
+        # Its own error would take the place of that of the block.
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
