@@ -19,10 +19,11 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks.hand_written import StepGuard
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.plain.names_read import NamesRead, TracedNames, form_of
+from stayfinite.frameworks.jax.plain.optax_updates import JudgedUpdate
 from stayfinite.frameworks.jax.plain.origins import UpdateOrigins
 from stayfinite.frameworks.jax.plain.pure_calls import TAPE
 from stayfinite.frameworks.jax.plain.subject import PlainJax
-from stayfinite.frameworks.jax.plain.uncompiled_updates import JudgedUpdate, UncompiledUpdates
+from stayfinite.frameworks.jax.plain.uncompiled_updates import UncompiledUpdates
 from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.graph.code_owner import is_user_file
 
