@@ -55,3 +55,8 @@ def test_the_clause_of_an_error_is_told_as_it_is():
         raise ChangeError("array `x` has its samples on another axis")
 
     assert not_tried(attempt(run)) == "array `x` has its samples on another axis"
+
+
+def test_a_traceback_names_the_obstacle():
+    error = CannotRemakeError(WhyNot(Obstacle.ARGUMENT_DELETED, "x", of="step"))
+    assert str(error) == "argument deleted: x: step"

@@ -59,3 +59,8 @@ class WhyNot:
     name: str | None = None
     of: str | None = None
     number: float | None = None
+
+    def __str__(self) -> str:
+        """The obstacle and what it is about, for a traceback: `no source: train.py`."""
+        about = [str(each) for each in (self.name, self.of, self.number) if each is not None]
+        return ": ".join([self.obstacle.name.lower().replace("_", " "), *about])

@@ -19,6 +19,7 @@ from stayfinite.files.hdf5_writing import errors_raised_at_end
 from stayfinite.files.reading import is_file, is_there
 from stayfinite.files.writing import folder_beside, in_errors, put_all
 from stayfinite.frameworks.recording.notices import notify
+from stayfinite.report.wording import checkpoints as notices
 
 if TYPE_CHECKING:
     from stayfinite.checkpoints.counting import TensorCount
@@ -165,10 +166,6 @@ def _has_only_kept_infinities(model: Any) -> bool:
 def _refuse_or_warn(path: Path, files: list[Path], bad: list[TensorCount]) -> None:
     there = [path.parent / file.name for file in files]
     first, others = bad[0].name, len(bad) - 1
-    what = f"{first} and {others} more are not finite" if others else f"{first} is not finite"
     if all(file.is_file() and _is_finite(file) for file in there):
-        raise KeptFile(
-            f"{path}: the model was not saved, because {what}; the file there is finite and was "
-            "kept; pass another path to save the model all the same"
-        )
-    notify(f"{path}: the model was saved, but {what}; load an earlier file, or train again")
+        raise KeptFile(notices.not_saved(path, first, others))
+    notify(notices.saved_all_the_same(path, first, others))

@@ -24,12 +24,12 @@ from stayfinite.frameworks.jax.host_data import is_finite, on_one_device
 from stayfinite.frameworks.jax.library import library_of
 from stayfinite.frameworks.jax.state import fresh_metrics, scaled_update
 from stayfinite.frameworks.jax.step_program import InPlace, StepProgram
+from stayfinite.frameworks.jax.step_roots import RootSearch
 from stayfinite.frameworks.loss_scale import gradients_noted, loss_scales_at, unscaled
 from stayfinite.frameworks.state import State, keeps_its_infinities
-from stayfinite.frameworks.step import Outcome, Roots, at_fault
+from stayfinite.frameworks.step import Outcome, Roots
 from stayfinite.frameworks.subject import Subject
-from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.walk import roots
+from stayfinite.graph.graph import Graph
 
 _MAX_SUSPECTS = 6
 
@@ -105,56 +105,16 @@ class JaxStep:
             return self._executor.run(self._inputs(), **options)
 
     def roots(self) -> Roots:
-        """The non-finite leaves and the failing ops: first over segments, then op by op."""
-        survey, traced = self._survey, self._traced
-        numbers = traced.program.inputs
-        bad_leaves = {
-            number
-            for number, array in zip(numbers, self._inputs(), strict=True)
-            if number in traced.leaves and not is_finite(array)
-        }
-
-        def is_bad(value: int) -> bool:
-            return value in bad_leaves or not survey.finite.get(value, True)
-
-        segments = self._executor.segments
-        bad_state = self._bad_state(survey)
-        kept = {n for name, n in self.trace.new_state.items() if name not in bad_state}
-        sinks = [sink for sink in self.trace.sinks() if sink not in kept]
-        coarse, harmful = roots(segments, is_bad, sinks)
-        found: list[Op] = []
-        for segment in coarse:
-            index = segments.index(segment)
-            if index not in survey.suspects:
-                continue
-            inside = self._roots_inside(index, is_bad)
-            if not inside:
-                self._executor.go_one_by_one(index)
-                inside = self._roots_inside(index, is_bad)
-            found.extend(inside)
-        leaves = [traced.leaves[number] for number in numbers if number in bad_leaves]
-        reached = [leaf for leaf in leaves if leaf.value in harmful]
-        return Roots(at_fault(reached, found, self._may_keep_infinity()), found)
-
-    def _may_keep_infinity(self) -> set[int]:
-        numbered = list(zip(self._traced.program.inputs, self._inputs(), strict=True))
-        held = [numbered[position] for position in self.subject.may_keep_infinity()]
-        return {number for number, array in held if not bool(jnp.isnan(array).any())}
-
-    def _roots_inside(self, index: int, is_bad: Callable[[int], bool]) -> list[Op]:
-        bad: set[int] = set()
-        ops = self.trace.ops
-
-        def visit(number: int, _: list[Any], results: list[Any]) -> None:
-            named = zip(ops[number].results, results, strict=True)
-            bad.update(value for value, result in named if not is_finite(result))
-
-        segment = self._executor.segments[index]
-        with self._precision():
-            self._executor.step_through(index, self._survey.suspects[index], visit)
-        inside = ops[segment.first : segment.first + len(segment.equations)]
-        sinks = [v for v in segment.results if is_bad(v) and v in bad]
-        return roots(inside, lambda value: value in bad, sinks)[0]
+        """The non-finite leaves and the failing ops."""
+        search = RootSearch(
+            self.trace,
+            self._traced,
+            self._executor,
+            self._inputs(),
+            self._survey,
+            self._precision,
+        )
+        return search.roots(self._bad_state(self._survey), self.subject.may_keep_infinity())
 
     def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """The arrays of a few values, by one more run unless they are leaves."""

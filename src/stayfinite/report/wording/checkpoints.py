@@ -1,4 +1,4 @@
-"""Notices of a `SafeCheckpoint`."""
+"""Notices of a `SafeCheckpoint`, and of a model that is saved with values that are not finite."""
 
 from __future__ import annotations
 
@@ -103,3 +103,21 @@ def not_written(directory: Path, step: int, error: OSError) -> str:
 def not_marked(path: Path, error: OSError) -> str:
     """A checkpoint that should be left out could not be marked."""
     return f"{path} could not be marked ({error.strerror or error})"
+
+
+def not_saved(path: Path, name: str, num_others: int) -> str:
+    """A model is not saved, so that the finite file at `path` stays."""
+    return (
+        f"{path}: the model was not saved, because {_not_finite(name, num_others)}; the file there "
+        "is finite and was kept; pass another path to save the model all the same"
+    )
+
+
+def saved_all_the_same(path: Path, name: str, num_others: int) -> str:
+    """A model is saved, though it is not finite: there was no finite file to keep."""
+    what = _not_finite(name, num_others)
+    return f"{path}: the model was saved, but {what}; load an earlier file, or train again"
+
+
+def _not_finite(name: str, num_others: int) -> str:
+    return f"{name} and {num_others} more are not finite" if num_others else f"{name} is not finite"
