@@ -99,6 +99,16 @@ def test_without_a_proved_fix_the_loop_stops(tmp_path):
     assert "the policy repair ends the training" in done.stderr
 
 
+def test_a_rate_that_is_lowered_has_no_note_of_a_patch_that_was_tried(tmp_path):
+    _, file = run(tmp_path, "line_search_too_fast")
+    [incident] = file["incidents"]
+    assert incident["fix"]["text"].startswith("lower the learning rate of `LBFGS` from 50 to")
+    assert incident["notes"] == []
+    assert {trial["detail"] for trial in incident["trials"] if trial["outcome"] == "not-tried"} <= {
+        "could not be tried: the optimizer LBFGS makes several evaluations in one step"
+    }
+
+
 def test_line_searches_stop_with_the_reason(tmp_path):
     shutil.copy(HERE / "healthy_lbfgs.py", tmp_path / "bad.py")
     text = (tmp_path / "bad.py").read_text(encoding="utf-8")

@@ -74,6 +74,7 @@ CASES = [
     Case("next_with_noise", "division-by-zero", 4),
     Case("drawn_by_header", "singular-gradient", 8),
     Case("later_evaluation", "overflow", 0),
+    Case("line_search_too_fast", "bad-update", 0, fix=True, kind="setting"),
     Case("autocast", "half-overflow", 3),
     Case("product_under_autocast", "half-overflow", 5, fix=True, value="exact"),
     Case("branch_by_number", "division-by-zero", 6, fix=False, value="undefined"),

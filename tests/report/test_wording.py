@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -84,6 +85,7 @@ EPSILON = OptimizerSetting("Adam", "epsilon", 0.0, (("epsilon", 1e-7),))
 SCHEDULE = OptimizerSetting(
     "SGD", "learning_rate", float("nan"), (("learning_rate", 0.001),), "warm"
 )
+TOO_FAST = OptimizerSetting("LBFGS", "learning_rate", 50.0, (("learning_rate", 0.001),))
 LAMBDA = OptimizerSetting("SGD", "learning_rate", 0.0, (("learning_rate", 0.001),), "<lambda>")
 CLIPPED = OptimizerSetting("SGD", "clipnorm", 1.0, (("clipnorm", None), ("clipvalue", 0.5)))
 CONSTRAINT = OptimizerSetting("SGD", "constraint", None, (("constraint", None),))
@@ -194,6 +196,21 @@ FIXES = [
         SCHEDULE,
         "setting",
         "make `warm` give a finite learning rate: with 0.001 this step is finite",
+    ),
+    (
+        LAMBDA,
+        "setting",
+        "make the schedule give a learning rate above 0: with 0.001 this step is finite",
+    ),
+    (
+        TOO_FAST,
+        "setting",
+        "lower the learning rate of `LBFGS` from 50 to 0.001: with it this step is finite",
+    ),
+    (
+        replace(TOO_FAST, schedule="warm"),
+        "setting",
+        "make `warm` give a lower learning rate than 50: with 0.001 this step is finite",
     ),
     (
         OptimizerVariable("sgd/learning_rate", 0.001, float("nan"), True),
@@ -335,6 +352,9 @@ def test_growth_in_words():
     repeated = RepeatedGrowth(3, Rollout((1.0, 10.0, 1e3, 1e9, 1e20, float("inf")), False, False))
     assert evidence.growth(repeated) == (
         "made again, steps 3, 4, 5, 7, 8 have the loss 1, 10, 1e+03, 1e+20, inf"
+    )
+    assert evidence.growth(replace(repeated, rate=2.25)).startswith(
+        "made again with the learning rate 2.25 of this step, steps 3, 4"
     )
     assert evidence.growth(MovingTargets("q", 1.0, 900.0, 5)).startswith(
         "`q` grew as well, from 1 to 900 in 5 steps"

@@ -33,7 +33,7 @@ from stayfinite.frameworks.change import WithoutSamples
 from stayfinite.frameworks.failure import Failure, Files
 from stayfinite.frameworks.obstacles import WhyNot
 from stayfinite.frameworks.step import Outcome
-from stayfinite.incident import Cause, Incident, Kept, Phase, Spread, Where
+from stayfinite.incident import Cause, Fix, Incident, Kept, Phase, Spread, Where
 from stayfinite.report.chosen_fix import choose_fix
 from stayfinite.report.wording import evidence as evidence_wording
 from stayfinite.report.wording import findings, fixes, source_fixes
@@ -223,7 +223,13 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         fix=chosen.fix,
         because=(*_inside(inside), *_because(finding, found)),
         arithmetic=arithmetic(finding) or None,
-        notes=(*incident.notes, *found.diagnosis.notes, *_notes(found), *unknown, *chosen.notes),
+        notes=(
+            *incident.notes,
+            *found.diagnosis.notes,
+            *_notes(found, chosen.fix),
+            *unknown,
+            *chosen.notes,
+        ),
         num_healthy_steps=0 if found.source_fix is None else found.source_fix.num_healthy_steps,
         source_line=line,
         recurrence=recurrence_wording.recurrence(found.recurrences),
@@ -299,17 +305,19 @@ def _because(finding: Finding, found: Explanation) -> list[str]:
     return [*lines, *recurrence_wording.devices(found.recurrences)]
 
 
-def _notes(found: Explanation) -> list[str]:
+def _notes(found: Explanation, fix: Fix | None) -> list[str]:
+    # A patch that was tried and is not the fix is not shown, and nor is what speaks against it.
+    patch = found.source_fix if fix is not None and fix.kind == "source" else None
     notes = [*evidence_wording.not_searched(found.advice, found.samples), *found.notes]
     if isinstance(found.files, NotTried):
         notes.append(evidence_wording.files_unknown(found.files))
     if found.remedy.unproved is not None:
         notes.append(evidence_wording.unproved(found.remedy.unproved))
-    if found.source_fix is not None and found.source_fix.trouble is not None:
-        notes.append(source_fixes.trouble(found.source_fix.trouble))
-    if found.source_fix is not None and found.source_fix.is_far_above:
+    if patch is not None and patch.trouble is not None:
+        notes.append(source_fixes.trouble(patch.trouble))
+    if patch is not None and patch.is_far_above:
         notes.append(source_fixes.far_above())
-    elif found.source_fix is not None and found.source_fix.far_gradients is not None:
+    elif patch is not None and patch.far_gradients is not None:
         notes.append(source_fixes.far_gradients())
     if found.fix_search.left_out:
         notes.append(source_fixes.left_out(found.fix_search))

@@ -74,7 +74,9 @@ def _search(
     """Each remedy in turn, from the state of the snapshot on, until one is shown."""
     start, snapshot, again = growth.start, growth.snapshot, growth.again
     num_steps = growth.num_steps
-    search = RemedySearch(growth=RepeatedGrowth(snapshot.step, again))
+    rates = growth.rates
+    rate = None if rates.first == rates.last else rates.last
+    search = RemedySearch(growth=RepeatedGrowth(snapshot.step, again, rate))
     clipped: tuple[GrowthCandidate, Experiment] | None = None
     for candidate in _candidates(context, growth):
         if limit.is_over:

@@ -58,10 +58,15 @@ AtFault = OptimizerSetting | NewMomentum | WiderLayer | BadInitializer
 
 @dataclass(frozen=True)
 class RepeatedGrowth:
-    """The steps from `first` on, repeated unchanged, fail again."""
+    """The steps from `first` on, repeated unchanged, fail again.
+
+    `rate` is the learning rate of the failing step, where that at `first` was another: the steps
+    are made again with it.
+    """
 
     first: int
     rollout: Rollout
+    rate: float | None = None
 
 
 @dataclass(frozen=True)

@@ -90,12 +90,13 @@ def growth(found: RepeatedGrowth | MovingTargets) -> str:
                 f"`{tensor}` grew as well, from {number(before)} to {number(now)} in "
                 f"{plural(num_steps, 'step')}: targets that the model itself makes follow it"
             )
-        case RepeatedGrowth(first, rollout):
+        case RepeatedGrowth(first, rollout, rate):
             shown = _spread(rollout.num_steps)
             losses = ", ".join(f"{rollout.losses[n]:.3g}" for n in shown)
             steps = ", ".join(str(first + n) for n in shown)
             noun, verb = ("step", "has") if len(shown) == 1 else ("steps", "have")
-            return f"made again, {noun} {steps} {verb} the loss {losses}"
+            how = "" if rate is None else f" with the learning rate {number(rate)} of this step"
+            return f"made again{how}, {noun} {steps} {verb} the loss {losses}"
 
 
 def unproved(why: NoRepeatedGrowth | OutOfTime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from stayfinite.experiments.changes import (
@@ -138,8 +139,18 @@ def _setting(setting: OptimizerSetting) -> str:
         who = "the callback or setting that gave it"
         if setting.schedule is not None:
             who = _schedule(setting.schedule)
-        value = dict(setting.values)["learning_rate"]
-        return f"make {who} give a finite learning rate: with {as_given(value)} this step is finite"
+        wanted = as_given(dict(setting.values)["learning_rate"])
+        rate = setting.given
+        if rate is None or rate == 0 or not math.isfinite(rate):
+            what = "a learning rate above 0" if rate == 0 else "a finite learning rate"
+            return f"make {who} give {what}: with {wanted} this step is finite"
+        if setting.schedule is not None:
+            what = f"a lower learning rate than {as_given(rate)}"
+            return f"make {who} give {what}: with {wanted} this step is finite"
+        return (
+            f"lower the learning rate of `{setting.optimizer}` from {as_given(rate)} to {wanted}: "
+            "with it this step is finite"
+        )
     given = " and ".join(f"`{name}={as_given(value)}`" for name, value in setting.values)
     return (
         f"create `{setting.optimizer}` with {given}, in the place of "

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from stayfinite.frameworks.attributes import replaced
+from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.entries import note_entry
+from stayfinite.frameworks.obstacles import Obstacle, WhyNot
 from stayfinite.frameworks.recording.engine import Update
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor
@@ -87,6 +89,9 @@ class PlainEngine(TorchEngine):
         """Apply given gradients, the learning rate times `factor`."""
         optimizer = update.optimizer
         assert isinstance(optimizer, TorchOptimizer)
+        if isinstance(optimizer.inner, torch.optim.LBFGS):
+            # It computes gradients of its own at each of its evaluations.
+            raise ChangeError(WhyNot(Obstacle.SEVERAL_EVALUATIONS))
         for variable, gradient in zip(update.variables, update.gradients, strict=True):
             tensor = private.tensor_of(variable)
             # NumPy has no bfloat16, so a gradient that was changed there is wider.
