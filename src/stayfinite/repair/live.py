@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import inspect
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CellType, CodeType, FunctionType
 
 from stayfinite.repair.codetree import Pair
 
@@ -89,7 +90,11 @@ def _key(code: CodeType) -> tuple[str, int]:
 
 
 def functions_with(codes: Iterable[CodeType]) -> dict[int, FunctionType]:
-    """A live function for each of `codes` that has one, by the identity of the code.
+    """A function for each of `codes`, by the identity of the code: a live one, if there is one.
+
+    A function in a function may have ended with the call that made it, as the body of a `scan` does
+    once it is traced. It is made again, without the values of its closure and of its defaults, if
+    a live function has the names of its file.
 
     Code objects of different files may be equal.
     """
@@ -98,6 +103,12 @@ def functions_with(codes: Iterable[CodeType]) -> dict[int, FunctionType]:
     for thing in gc.get_referrers(*wanted.values()):
         if type(thing) is FunctionType and id(thing.__code__) in wanted:
             found.setdefault(id(thing.__code__), thing)
+    globals_of = {each.__code__.co_filename: each.__globals__ for each in found.values()}
+    for key, code in wanted.items():
+        names = globals_of.get(code.co_filename)
+        if key not in found and names is not None and code.co_flags & inspect.CO_NESTED:
+            cells = tuple(CellType() for _ in code.co_freevars)
+            found[key] = FunctionType(code, names, code.co_name, None, cells)
     return found
 
 

@@ -60,7 +60,7 @@ def frame_of(
         try:
             cells[name] = cell.cell_contents
         except ValueError:
-            continue  # not bound yet
+            cells[name] = Pending(name)  # not bound yet, or no longer
     return Frame(source, node, {}, function.__globals__, cells, code, None, caller)
 
 
