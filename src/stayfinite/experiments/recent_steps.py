@@ -158,11 +158,6 @@ def _by_layer(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
         return {layer: float(np.sqrt(square)) for layer, square in squares.items()}
 
 
-def _square_of(array: np.ndarray) -> float:
-    """The square of the L2 norm."""
-    return float(np.sum(np.square(np.abs(widened(array)))))
-
-
 def learning_rate(step: Step, state: Mapping[str, np.ndarray], ago: int = 0) -> float | None:
     """The learning rate of the first optimizer in `state`; None where it is not known.
 
