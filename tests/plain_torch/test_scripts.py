@@ -84,6 +84,8 @@ CASES = [
     Case("digamma_of_tiny", "overflow", 2),
     Case("complex_phase", "division-by-zero", 2),
     Case("gan_two_optimizers", "log-of-zero", 1),
+    Case("joint_optimizers", "singular-gradient", 6, fix=True, value="exact"),
+    Case("optimizers_in_loop", "singular-gradient", 6, fix=True, value="exact"),
     Case("gan_of_probabilities", "log-of-zero", 4, fix=False, value="changed"),
     Case("gan_of_means", "log-of-zero", 4, fix=True, value="exact"),
     Case("frozen_critic", "log-of-zero", 7, value="exact"),

@@ -14,23 +14,20 @@ import torch
 
 from stayfinite.frameworks.torch.plain import private, sharded, verdict
 from stayfinite.frameworks.torch.plain.clipped import ClippedNorm
+from stayfinite.frameworks.torch.plain.joint_updates import StateCopy
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener, Loss
 from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
 from stayfinite.frameworks.torch.plain.optimizer import (
-    copied,
     dense_gradient,
     gradients_of,
     parameters_of,
 )
 from stayfinite.frameworks.torch.plain.processes import are_several
 from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
-from stayfinite.frameworks.torch.private import num_bytes
 
 # What is known of the step, the frame of its loop, and the gradients: the optimizer gets at them in
 # less time while they are held.
 FineUpdate = tuple[RegularStep, FrameType, list[torch.Tensor]]
-# Optimizers whose state is copied before an update that is not known to be finite.
-MAX_COPIED_BYTES = 64 * 2**20
 
 
 class Judge:
@@ -52,7 +49,7 @@ class Judge:
         self._notes = notes
         self._on_error = on_error
         self.clipped = ClippedNorm()
-        self._unproved: tuple[BadStep, _Copies] | None = None
+        self._unproved: tuple[BadStep, StateCopy] | None = None
 
     def before_closure(self, update: OptimizerCall) -> None:
         """An optimizer is about to be applied that calls a closure, maybe several times."""
@@ -104,15 +101,17 @@ class Judge:
         is_spoilt = self._notes.spoilt_buffers(update) and not are_several()
         if is_proved and bad_loss is None and not is_spoilt:
             update.is_proved = True
+            self._note_joint(update)
             update.was_made = self._made(update)
             return
         if not math.isfinite(size) and not _all_finite(gradients_of(optimizer), update):
-            update.was_made = self._tell(self._notes.bad_step(update, "gradients", bad_loss))
+            update.was_made = self._tell_undone(self._notes.bad_step(update, "gradients", bad_loss))
         elif is_spoilt:
             update.was_made = self._tell(self._notes.bad_step(update, "buffers", bad_loss))
         elif bad_loss is not None:
             update.was_made = self._tell(self._notes.bad_step(update, "loss", bad_loss))
         else:
+            self._note_joint(update)
             update.was_made = self._made(update)
         if update.was_made and not is_proved and self._unproved is None:
             self._prepare(update, bad_loss)
@@ -173,7 +172,23 @@ class Judge:
         The losses since the last update are forgotten where a bad one was handed on.
         """
         bad = self._notes.bad_step(update, "update", bad_loss)
-        self._unproved = bad, _Copies(update.optimizer)
+        self._unproved = bad, StateCopy(update.optimizer)
+
+    def _note_joint(self, update: OptimizerCall) -> None:
+        """Note an update that a later one of the same gradients may make a part of a bad step."""
+        # The gradients of a loss scale may be infinite, and those of a closure are made anew.
+        if update.scaler is None and update.closure is None and not update.trained.is_flattened:
+            self._notes.joint.before(update.optimizer)
+
+    def _tell_undone(self, bad: BadStep) -> bool:
+        """As `_tell`, with the earlier updates by the same gradients undone."""
+        undone = self._notes.joint.undo()
+        is_applied = self._tell(dataclasses.replace(bad, num_undone=len(undone.made)))
+        if is_applied:
+            undone.redo()
+        else:
+            undone.discard()
+        return is_applied
 
     def _tell(self, bad: BadStep) -> bool:
         """Call the listener for a bad step; returns whether the step is applied.
@@ -204,22 +219,3 @@ def _all_finite(tensors: list[torch.Tensor], update: OptimizerCall) -> bool:
     if update.trained.is_flattened:
         return sharded.all_finite(tensors, parameters_of(update.optimizer))
     return verdict.all_finite(tensors)
-
-
-class _Copies:
-    """What an update writes to, as it was."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
-        tensors = verdict.state_of_update(optimizer)
-        has_room = sum(map(num_bytes, tensors)) <= MAX_COPIED_BYTES
-        self._optimizer = optimizer
-        self._old = [(t, t.detach().clone()) for t in tensors] if has_room else []
-        self._state = {parameter: copied(own) for parameter, own in optimizer.state.items()}
-
-    def restore(self) -> None:
-        """Put it back."""
-        with torch.no_grad():
-            for tensor, old in self._old:
-                tensor.copy_(old)
-        self._optimizer.state.clear()
-        self._optimizer.state.update(self._state)

@@ -38,6 +38,8 @@ class BadStep:
             update is over, or a loss scale has left it out.
         gradients: By the identity of a parameter, the gradients of the first evaluation, where the
             optimizer has made others since then; None where the parameters have them.
+        num_undone: How many updates of other optimizers, by gradients of the same backward passes,
+            were made before it and are undone.
     """
 
     what: What
@@ -52,6 +54,7 @@ class BadStep:
     was_made: bool = False
     is_applied_next: bool = True
     gradients: Mapping[int, torch.Tensor] | None = None
+    num_undone: int = 0
 
 
 class Listener(Protocol):

@@ -19,11 +19,17 @@ from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.carried import CarriedNotes
 from stayfinite.frameworks.torch.plain.carried_places import CarriedPlace
 from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.joint_updates import JointUpdates
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss, What
 from stayfinite.frameworks.torch.plain.next_calls import NextCalls
 from stayfinite.frameworks.torch.plain.noted_losses import NotedLosses
 from stayfinite.frameworks.torch.plain.passes import PassNotes
-from stayfinite.frameworks.torch.plain.positions import Position, positions_of
+from stayfinite.frameworks.torch.plain.positions import (
+    Position,
+    items_at,
+    outside_loop,
+    positions_of,
+)
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
 from stayfinite.frameworks.torch.plain.regular_notes import RegularNotes
 from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
@@ -90,6 +96,7 @@ class StepNotes:
         trained: What each optimizer trains.
         regular: Notes the steps that are made as the one before.
         losses: Those since the last update.
+        joint: The optimizers that are applied to the same gradients.
     """
 
     def __init__(self, is_watching: Callable[[], bool]) -> None:
@@ -103,7 +110,10 @@ class StepNotes:
         self.regular = RegularNotes(self.events, self.generators, self.trained, self._carried)
         self._next_calls = NextCalls(self.generators, self.events, is_watching)
         self.losses = NotedLosses()
+        self.joint = JointUpdates()
         self._scaled: tuple[Any, Any] | None = None
+        # Where the last update was made.
+        self._last_items: tuple[int, int, tuple[int, ...]] | None = None
         self._looked_at: set[SourceLoop] = set()
 
     def created(self, optimizer: torch.optim.Optimizer, innermost: FrameType) -> None:
@@ -138,7 +148,8 @@ class StepNotes:
 
     def differentiated(self, root: Any) -> None:
         """A backward pass begins at `root`."""
-        self.events.has_backward = True
+        self.events.differentiated()
+        self.joint.differentiated()
         tensor = root
         if type(root) is not torch.Tensor and isinstance(root, (list, tuple)) and root:
             tensor = root[0]
@@ -174,9 +185,21 @@ class StepNotes:
         closure: Closure | None = None,
     ) -> OptimizerCall:
         """The update that the frame `innermost` is about to make, or has made."""
-        positions, trained = positions_of(innermost), self.trained.of(optimizer)
+        trained = self.trained.of(optimizer)
+        positions: Sequence[Position] = positions_of(innermost)
+        if self.events.is_joint and positions:
+            positions = self._outside_loop_of_updates(positions)
         place = place_of(positions, self.events.draws)
         return OptimizerCall(optimizer, trained, innermost, positions, place, scaler, closure)
+
+    def _outside_loop_of_updates(self, positions: Sequence[Position]) -> Sequence[Position]:
+        """`positions` without the loop that goes from one optimizer to the next, if one does."""
+        first = positions[0]
+        frame, spot, items = items_at(first)
+        if self._last_items is None or self._last_items[:2] != (frame, spot):
+            return positions
+        goes_on = items != self._last_items[2]
+        return [outside_loop(first), *positions[1:]] if goes_on else positions
 
     def regular_ended(self, step: RegularStep, frame: FrameType) -> None:
         """The update of a step was made that is as the one before."""
@@ -204,6 +227,7 @@ class StepNotes:
             call = self.calls[-1] if self.calls else None
             again = None if call is None else CallAgain(call, differentiates=differentiates)
         loss = self.losses.last if loss is None else loss
+        loss = self.joint.loss if loss is None else loss
         frame, scaler, was_made = update.innermost, update.scaler, update.was_made
         return BadStep(
             what, optimizer, loss, place, frame, began, num_updates, scaler, again, was_made
@@ -229,9 +253,12 @@ class StepNotes:
 
     def ended(self, update: OptimizerCall) -> None:
         """`update` was made, or left out."""
+        self.joint.applied(update.optimizer, self.losses.last)
+        self.forget_calls()
         place, events, trained = update.place, self.events, update.trained
         is_of_trainer = bool(self.trainer)
         self.trainer.updated(update.optimizer)
+        self._last_items = items_at(update.positions[0]) if update.positions else None
         since = [] if place is None else events.since(place)
         draws = [event for event in since if type(event) is Draw]
         if self.generators.is_probing:
@@ -260,7 +287,8 @@ class StepNotes:
         if place is not None:
             copied = [buffer for buffer, _ in buffers]
             carried = self._carried.ended(place.frame, place.loop, trained.roots, copied)
-        applied = Applied(number, generators, readings, lines, buffers, carried)
+        is_joint = events.is_joint
+        applied = Applied(number, generators, readings, lines, buffers, carried, is_joint)
         events.updated(applied, since, draws)
         self.regular.forget()
         is_known = update.is_proved and not (is_of_trainer or self.passes.is_noting)

@@ -9,7 +9,7 @@ import itertools
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 
-from stayfinite.frameworks.frames import is_user_code
+from stayfinite.frameworks.frames import is_user_code, values_of
 from stayfinite.frameworks.source_bindings import read_first
 from stayfinite.frameworks.source_loops import SourceLoop, innermost_loop
 
@@ -85,6 +85,28 @@ def positions_of(innermost: FrameType | None) -> list[Position]:
     return found
 
 
+def items_at(position: Position) -> tuple[int, int, tuple[int, ...]]:
+    """The frame, the spot and what the loop around it is at, each by its identity."""
+    frame, spot = position
+    targets = () if spot.around is None else spot.around.targets
+    return id(frame), id(spot), tuple(map(id, values_of(frame, targets).values()))
+
+
+def outside_loop(position: Position) -> Position:
+    """A position as if its innermost loop were not there, from now on each time it is reached.
+
+    A loop whose iterations only apply one optimizer after another makes no step.
+    """
+    frame, spot = position
+    known = _CODES.get(id(frame.f_code))
+    if known is None or spot.around is None:
+        return position
+    code, line = frame.f_code, spot.line
+    around = innermost_loop(code, line, in_header=False, around=spot.around, may_yield=True)
+    outside = known.spots[frame.f_lasti] = _spot_in(code, line, around, around)
+    return frame, outside
+
+
 def _known(code: CodeType) -> _Code:
     is_module = code.co_name == "<module>" and not code.co_filename.startswith("<string")
     known = _Code(code, is_user_code(code), is_module)
@@ -100,6 +122,10 @@ def _spot(code: CodeType, instruction: int) -> Spot:
     line = _line(code, instruction)
     at = innermost_loop(code, line, in_header=True, may_yield=True)
     around = innermost_loop(code, line, in_header=False, may_yield=True)
+    return _spot_in(code, line, at, around)
+
+
+def _spot_in(code: CodeType, line: int, at: SourceLoop | None, around: SourceLoop | None) -> Spot:
     if at is None:
         return Spot(line, at, around, False, (), ())
     rest, _ = read_first(at.tail(line), frozenset())

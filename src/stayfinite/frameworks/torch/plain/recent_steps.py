@@ -41,6 +41,11 @@ class RecentLoopSteps:
         while len(steps) > self._room:
             steps.popleft()
 
+    def drop(self, num: int) -> None:
+        """Forget the newest `num` steps, as they were undone."""
+        for _ in range(min(num, len(self._steps))):
+            self._steps.pop()
+
     def hand_over(self) -> None:
         """Have the recorder record them, oldest first."""
         for step, data in self._steps:

@@ -118,7 +118,8 @@ class RegularNotes:
         if step.totals:
             buffers += running_totals(frame, step.totals)
         carried = self._carried.now()
-        noted = (id(step.trained.optimizer()), generators, readings, step.lines, buffers, carried)
+        number, lines = id(step.trained.optimizer()), step.lines
+        noted = (number, generators, readings, lines, buffers, carried, False)
         events.updated_alone(tuple.__new__(Applied, noted))
 
     def follow(

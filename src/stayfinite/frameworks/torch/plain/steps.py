@@ -69,7 +69,8 @@ class Applied(NamedTuple):
 
     `optimizer` is its identity, `lines` are those of the user's frames, and `buffers` has each
     buffer, and each tensor of `running_totals`, with a copy of it. `carried` are the places
-    that the next step may bind anew, with their values.
+    that the next step may bind anew, with their values. `is_joint`: whether nothing was drawn or
+    differentiated since the update before it.
     """
 
     optimizer: int
@@ -78,6 +79,7 @@ class Applied(NamedTuple):
     lines: Mapping[int, int]
     buffers: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
     carried: Sequence[CarriedPlace] = ()
+    is_joint: bool = False
 
 
 class Take(NamedTuple):
@@ -158,11 +160,24 @@ class Events:
         self.has_backward = False
         self.is_at_update = False
         self.lost_draws = False
+        self._differentiates = False
 
     def forget(self) -> None:
         """Nothing that has happened is a part of the next step."""
         self._events, self.draws = [], []
         self.has_backward = self.is_at_update = self.lost_draws = False
+
+    def differentiated(self) -> None:
+        """A backward pass begins."""
+        self.has_backward = self._differentiates = True
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether an update now is by gradients of the same backward passes as the last one.
+
+        A program may make gradients without a backward pass; nothing is known of them.
+        """
+        return self._differentiates and self.is_at_update and not self.has_backward
 
     def drew(self, draw: Draw, *, goes_on: bool = False) -> None:
         """A loader gave a batch.
@@ -255,11 +270,14 @@ class Events:
 
     def since(self, place: StepPlace) -> list[Draw | Applied]:
         """The events from the last update on that is no part of the iteration at `place`."""
-        events = self._events
+        events, is_joint = self._events, self.is_joint
         for number in range(len(events) - 1, -1, -1):
             event = events[number]
-            if type(event) is Applied and not _is_in_iteration(event, place):
+            if type(event) is not Applied:
+                continue
+            if not is_joint and not _is_in_iteration(event, place):
                 return events[number:]
+            is_joint = event.is_joint
         return events[:]
 
 

@@ -63,7 +63,10 @@ class Training:
 
     def bad(self, step: BadStep) -> bool:
         """Have the owner handle a bad step; returns whether it is to be applied all the same."""
-        number = self._owner.recorder.num_steps - step.was_made
+        recorder = self._owner.recorder
+        recorder.count.num_steps -= step.num_undone
+        self._recent.drop(step.num_undone)
+        number = recorder.num_steps - step.was_made
         self._recent.hand_over()
         is_loss_alone = step.what == "loss" and step.loss is not None
         if is_loss_alone and not self._owner.bad_loss(number, mean_of(step.loss)):

@@ -296,7 +296,6 @@ class Watching:
             return None
 
     def _ended(self, update: OptimizerCall) -> None:
-        self.notes.forget_calls()
         try:
             self.notes.ended(update)
         except Exception as error:
