@@ -32,13 +32,13 @@ _BY_CAUSE = {
         "for a row without one"
     ),
     "empty-reduction": (
-        "see that each batch has a label to learn from: where all labels are -100, as after the "
-        "truncation of long prompts, the mean is over nothing; raise the maximal length, or leave "
-        "such samples out in the collator"
+        "see that what is summed up in the divisor is not empty or 0: of labels, each batch needs "
+        "one that is not -100, also after the truncation of long prompts (raise the maximal length, "
+        "or leave such samples out in the collator)"
     ),
     "log-of-zero": (
-        "use the loss of the library that is computed from logits, in float32; a probability that "
-        "was rounded to 0 or 1 has no logarithm"
+        "see which of the arguments of this call is 0; where it is a probability that was rounded, "
+        "use the loss of the library that is computed from logits, in float32"
     ),
     "overflow": (
         "limit what goes into the exponential: a smaller learning rate, clipped log ratios or a "

@@ -25,7 +25,7 @@ MAX_COPIED_BYTES = 64 * 2**20
 _Optimizer = weakref.ref[torch.optim.Optimizer]
 
 
-class StateCopy:
+class UpdateCopy:
     """What an update of an optimizer writes to, as it was.
 
     Attributes:
@@ -57,7 +57,7 @@ class Undone:
         made: What their optimizers had written, in the order of the updates.
     """
 
-    made: Sequence[StateCopy] = ()
+    made: Sequence[UpdateCopy] = ()
 
     def redo(self) -> None:
         """Have them made after all."""
@@ -86,7 +86,7 @@ class JointUpdates:
         self._applied: list[_Optimizer] = []
         # By the identity of the first one: those that followed when it was applied last.
         self._followers: dict[int, list[_Optimizer]] = {}
-        self._copies: list[StateCopy] = []
+        self._copies: list[UpdateCopy] = []
         self._is_copying = False
         self.loss: Loss | None = None
 
@@ -107,7 +107,7 @@ class JointUpdates:
             followers = [each() for each in self._followers.get(id(optimizer), ())]
             self._is_copying = _have_bad_gradients([each for each in followers if each is not None])
         if self._is_copying:
-            copy = StateCopy(optimizer)
+            copy = UpdateCopy(optimizer)
             self._copies.append(copy)
             if not copy.has_room:
                 self._copies, self._is_copying = [], False
@@ -120,7 +120,7 @@ class JointUpdates:
     def undo(self) -> Undone:
         """Undo the updates since the last backward pass, if they were copied."""
         copies, self._copies, self._is_copying = self._copies, [], False
-        made = [StateCopy(each.optimizer) for each in copies]
+        made = [UpdateCopy(each.optimizer) for each in copies]
         for each in reversed(copies):
             each.restore()
         return Undone(made)

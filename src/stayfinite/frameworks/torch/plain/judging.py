@@ -14,7 +14,7 @@ import torch
 
 from stayfinite.frameworks.torch.plain import private, sharded, verdict
 from stayfinite.frameworks.torch.plain.clipped import ClippedNorm
-from stayfinite.frameworks.torch.plain.joint_updates import StateCopy
+from stayfinite.frameworks.torch.plain.joint_updates import UpdateCopy
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener, Loss
 from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
 from stayfinite.frameworks.torch.plain.optimizer import (
@@ -49,7 +49,7 @@ class Judge:
         self._notes = notes
         self._on_error = on_error
         self.clipped = ClippedNorm()
-        self._unproved: tuple[BadStep, StateCopy] | None = None
+        self._unproved: tuple[BadStep, UpdateCopy] | None = None
 
     def before_closure(self, update: OptimizerCall) -> None:
         """An optimizer is about to be applied that calls a closure, maybe several times."""
@@ -172,7 +172,7 @@ class Judge:
         The losses since the last update are forgotten where a bad one was handed on.
         """
         bad = self._notes.bad_step(update, "update", bad_loss)
-        self._unproved = bad, StateCopy(update.optimizer)
+        self._unproved = bad, UpdateCopy(update.optimizer)
 
     def _note_joint(self, update: OptimizerCall) -> None:
         """Note an update that a later one of the same gradients may make a part of a bad step."""
