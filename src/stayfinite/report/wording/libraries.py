@@ -33,8 +33,8 @@ _BY_CAUSE = {
     ),
     "empty-reduction": (
         "see that what is summed up in the divisor is not empty or 0: of labels, each batch needs "
-        "one that is not -100, also after the truncation of long prompts (raise the maximal length, "
-        "or leave such samples out in the collator)"
+        "one that is not -100, also after the truncation of long prompts (raise the maximal "
+        "length, or leave such samples out in the collator)"
     ),
     "log-of-zero": (
         "see which of the arguments of this call is 0; where it is a probability that was rounded, "

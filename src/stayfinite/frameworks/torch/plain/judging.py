@@ -176,8 +176,8 @@ class Judge:
 
     def _note_joint(self, update: OptimizerCall) -> None:
         """Note an update that a later one of the same gradients may make a part of a bad step."""
-        # The gradients of a loss scale may be infinite, and those of a closure are made anew.
-        if update.scaler is None and update.closure is None and not update.trained.is_flattened:
+        # The gradients of a loss scale may be infinite.
+        if update.scaler is None and not update.trained.is_flattened:
             self._notes.joint.before(update.optimizer)
 
     def _tell_undone(self, bad: BadStep) -> bool:
