@@ -304,6 +304,22 @@ def test_finiteness_is_that_of_every_element_however_large():
     assert not engine.is_finite(tf.constant([1.0, np.nan]))
     assert engine.is_finite(tf.constant([2**31 - 1]))
     assert not engine.is_finite(tf.cast([np.inf], tf.bfloat16))
+    assert engine.is_finite(tf.constant([1 + 2j], tf.complex64))
+    assert not engine.is_finite(tf.complex([1.0], [np.nan]))
+
+
+def test_complex_numbers_are_widened_with_the_floats_of_a_step():
+    model = dense()
+    model.compile("sgd", lambda y, p: tf.reduce_mean(tf.abs(tf.signal.rfft(p[:, 0] - y[:, 0]))))
+    x, y = (array[:8] for array in nets.table())
+    subject = KerasModel(model)
+    engine = TensorFlowEngine(subject)
+    batch = batches.batch_of(subject, (x, y), numpy_of).map(engine.tensor)
+    found = engine.run_wide(state_of(subject), batch).loss
+    first, second = ([w.astype("float64") for w in layer.get_weights()] for layer in model.layers)
+    output = np.tanh(x.astype("float64") @ first[0] + first[1]) @ second[0] + second[1]
+    want = np.abs(np.fft.rfft(output[:, 0] - y)).mean()
+    assert float(found) == pytest.approx(want, rel=1e-12)
 
 
 def root_error(y_true, y_pred):

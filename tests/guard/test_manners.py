@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import logging
 import re
 import weakref
 
@@ -151,3 +153,31 @@ def test_nonfinite_validation_loss_is_told_and_stops_nothing(tmp_path):
     assert not any(tmp_path.iterdir())
     # The line shown with it is that of `fit`, not one of a library.
     assert {warning.filename for warning in ours} == {__file__}
+
+
+class Tells(keras.layers.Layer):
+    """Prints where its code runs, and takes a root of what it is given."""
+
+    def call(self, x):
+        print("the layer was called")
+        logging.getLogger("mine").warning("and logged it")
+        return keras.ops.sqrt(x)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="a step of JAX is traced for a run")
+def test_what_a_step_prints_is_not_printed_by_the_explanation(tmp_path, capsys, caplog):
+    x, y = np.abs(X), Y[:, None]
+
+    def printed(x, callbacks=()):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((5,)), Tells(), keras.layers.Dense(1)])
+        model.compile("sgd", "mse", run_eagerly=True)
+        with contextlib.suppress(stayfinite.NonFiniteError):
+            model.fit(x, y, batch_size=8, verbose=0, shuffle=False, callbacks=callbacks)
+        logged, printed = len(caplog.records), capsys.readouterr().out.count("the layer was called")
+        caplog.clear()
+        return logged, printed
+
+    bad = x.copy()
+    bad[-1, 2] = -1.0  # of the last step
+    assert printed(bad, [stayfinite.Guard(keep=tmp_path)]) == printed(x)

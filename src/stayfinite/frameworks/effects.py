@@ -25,6 +25,8 @@ _LOGGERS = (
     ("mlflow", None, ("log_*", "set_tag*")),
     ("mlflow.tracking.client", "MlflowClient", ("log_*", "set_tag")),
     ("accelerate.accelerator", "Accelerator", ("log", "log_*", "save*")),
+    # It writes by C++.
+    ("tensorflow", None, ("print",)),
     ("tensorflow", "summary", ("scalar", "histogram", "image", "text", "write", "flush")),
     # They write by C++ and Rust, without `open`.
     ("keras", "Model", ("save", "save_weights", "export")),

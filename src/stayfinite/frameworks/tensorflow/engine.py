@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.effects import suppressed
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import loss_scales, optimizer_settings, own_values
 from stayfinite.frameworks.loss_scale import are_gradients_asked_for
@@ -132,6 +133,8 @@ class TensorFlowEngine:
     def is_finite(self, tensor: Any) -> bool:
         """Whether every element is finite; integers always are."""
         tensor = tensor.values if isinstance(tensor, tf.IndexedSlices) else tensor
+        if tensor.dtype.is_complex:
+            return bool(np.isfinite(tensor.numpy()).all())
         if not tensor.dtype.is_floating:
             return True
         if tensor.shape.num_elements() <= _SMALL:
@@ -156,6 +159,7 @@ class TensorFlowEngine:
             store(self.subject, state)
             self.subject.reset_metrics()
             with (
+                suppressed(),
                 own_values.kept(self.subject),
                 contextlib.nullcontext()
                 if self._draws is False

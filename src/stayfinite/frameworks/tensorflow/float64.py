@@ -56,7 +56,7 @@ class WideShadows:
         if shadow is None:
             if not _is_floating(tensor):
                 return tensor
-            shadow = tf.cast(tensor, tf.float64)
+            shadow = tf.cast(tensor, _wider(tensor.dtype))
             setattr(tensor, _SHADOW, shadow)
         return shadow
 
@@ -89,7 +89,7 @@ class WideShadows:
     def hold(self, variable: tf.Variable, value: Any) -> None:
         """The value of a variable before the step."""
         if _is_floating(value):
-            self._variables[private.key(variable.handle)] = tf.cast(value, tf.float64)
+            self._variables[private.key(variable.handle)] = tf.cast(value, _wider(value.dtype))
 
     def _read(self, handle: Any, tensor: Any) -> None:
         shadow = self._variables.get(private.key(handle))
@@ -122,13 +122,15 @@ class WideShadows:
             ]
             results = private.execute(kind, narrow, attrs, len(outputs))
         for output, result in zip(outputs, results, strict=True):
-            wide = tf.cast(result, tf.float64) if _is_floating(result) else result
-            setattr(output, _SHADOW, wide)
+            setattr(output, _SHADOW, tf.cast(result, _wider(result.dtype)))
 
 
 def _is_floating(tensor: Any) -> bool:
-    return bool(tensor.dtype.is_floating)
+    return bool(tensor.dtype.is_floating or tensor.dtype.is_complex)
 
 
 def _wider(dtype: tf.DType) -> tf.DType:
+    """float64, of which a complex number has two."""
+    if dtype.is_complex:
+        return tf.complex128
     return tf.float64 if dtype.is_floating else dtype

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.effects import suppressed
 from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.engine import (
     EagerResult,
@@ -181,7 +182,7 @@ class TorchEngine(ABC):
     @contextlib.contextmanager
     def _on(self, state: State, watcher: StepWatcher) -> Iterator[None]:
         """The model on `state` inside the block, and as it was afterwards."""
-        with self.kept(), self._stored(state, watcher):
+        with suppressed(), self.kept(), self._stored(state, watcher):
             yield
 
     @contextlib.contextmanager
