@@ -93,6 +93,21 @@ def test_a_scheduler_that_raises_the_rate_is_named_and_held(tmp_path):
     assert rate > 1e3 and loss < 0.1
 
 
+def test_a_line_that_raises_the_rate_is_named(tmp_path):
+    schedule = "schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.06**step)"
+    by_hand = (
+        "def warm(step):\n    for group in optimizer.param_groups:\n"
+        "        group['lr'] = 0.001 * 1.06**step\n"
+    )
+    text = RISING.replace(schedule, by_hand).replace("schedule.step()", "warm(step)")
+    (tmp_path / "rising.py").write_text(text)
+    done = warm.stayfinite(tmp_path, "run", "rising.py")
+    assert done.returncode == 3
+    said = " ".join(done.stderr.split())
+    line = 1 + text.splitlines().index("        group['lr'] = 0.001 * 1.06**step")
+    assert f"do not let `warm` (rising.py:{line}) raise the learning rate: it was" in said
+
+
 def test_without_a_proved_fix_the_loop_stops(tmp_path):
     done, file = run(tmp_path, "loader_in_function", "--policy", "repair")
     assert (done.returncode, len(file["incidents"])) == (3, 1)

@@ -31,6 +31,7 @@ from stayfinite.repair.errors import (
     StaleSourceError,
 )
 from stayfinite.repair.expression import Expression, expression_at, find_expression
+from stayfinite.repair.group_settings import lines_that_set
 from stayfinite.repair.lasting_patch import filenames, put_in_place
 from stayfinite.repair.live import KnownFunctions
 from stayfinite.repair.logits import moved
@@ -78,6 +79,7 @@ __all__ = [
     "filenames",
     "find_expression",
     "is_called_and_trained",
+    "lines_that_set",
     "moved",
     "proposals",
     "put_in_place",

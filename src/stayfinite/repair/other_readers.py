@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-import contextlib
-import linecache
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
 from stayfinite.repair.expression import expression_at
 from stayfinite.repair.imported_files import related_by_imports
+from stayfinite.repair.loaded_files import loaded_sources
 from stayfinite.repair.object_names import Place, last_name
 from stayfinite.repair.same_objects import ObjectPlaces
 from stayfinite.repair.source import SourceFile
@@ -141,19 +138,6 @@ def _sources(files: Sequence[str]) -> list[SourceFile]:
     An object gets into another file where that file imports its own, or is imported by one that
     does. Cells of notebooks, which are in no file, may have any.
     """
-    loaded = [*files]
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__dict__", {}).get("__file__")
-        if isinstance(file, str) and file.endswith(".py"):
-            loaded.append(file)
-    loaded += list(linecache.cache)
-    found: list[SourceFile] = []
-    for file in dict.fromkeys(loaded):
-        if not is_user_file(file):
-            continue
-        with contextlib.suppress(OSError, SyntaxError, ValueError):
-            source = SourceFile.of(file)
-            assert source.tree
-            found.append(source)
+    found = loaded_sources(files)
     related = related_by_imports(found, files)
     return [s for s in found if s.path in related or not Path(s.path).exists()]

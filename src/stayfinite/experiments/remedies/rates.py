@@ -15,6 +15,7 @@ from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import last_setting, site_of
 from stayfinite.graph.source import code_of, span_of
+from stayfinite.repair import lines_that_set
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,22 @@ def source_of_rate(found: Sequence[Optimizer]) -> RateSource | None:
             names = optimizer.schedulers()
             if names:
                 return RateSource(" and ".join(names))
+            written = lines_that_set("lr")
+            if len(written) == 1:
+                return _source_at(written[0])
             continue
         schedule = schedule_of(optimizer)
         if schedule is not None:
             return RateSource(name_of_schedule(schedule), line_of_schedule(schedule))
         span = last_setting(optimizer) or last_setting(outer)
         if span is not None:
-            function = span.function.rpartition("<locals>.")[2]
-            return RateSource(None if function == "<module>" else function, span)
+            return _source_at(span)
     return None
+
+
+def _source_at(span: Span) -> RateSource:
+    function = span.function.rpartition("<locals>.")[2]
+    return RateSource(None if function == "<module>" else function, span)
 
 
 def name_of_schedule(schedule: Callable[..., object]) -> str:
