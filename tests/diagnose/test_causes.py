@@ -122,6 +122,8 @@ def test_division_by_0_and_by_an_empty_count():
     finding = found(division(a_count, *numbers))
     assert (finding.cause, finding.samples) == ("empty-reduction", (1,))
     assert finding.facts == expressions.EmptyCount(num_bad=1, size=4)
+    finding = found(division(a_count, numbers[0], [0.5, 0.0, 1.0, 1.0], numbers[2]))
+    assert finding.facts == expressions.EmptyCount(num_bad=1, size=4, is_whole=False)
     assert found(division(a_count_and_a_sum, *numbers)).cause == "division-by-zero"
 
 

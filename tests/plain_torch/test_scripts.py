@@ -195,6 +195,12 @@ def test_the_divisor_of_a_number_is_what_to_check(tmp_path):
     assert incident["fix"]["text"].startswith("check `x.sum(-1)`: "), done.stderr
 
 
+def test_no_float32_is_advised_where_all_is_float32(tmp_path):
+    _, file = run(tmp_path, "zero_weight_norm")
+    [incident] = file["incidents"]
+    assert "float32" not in incident["fix"]["text"] + (incident["fix"]["diff"] or "")
+
+
 def test_strict_stops_at_such_a_loss(tmp_path):
     done, file = run(tmp_path, "ignored_labels", "--strict")
     assert done.returncode == 3

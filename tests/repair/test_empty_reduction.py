@@ -24,6 +24,11 @@ def test_the_sum_is_divided_by_at_least_1(before, after):
     assert expressions(before, MECHANISM)[0] == after
 
 
+def test_a_sum_of_weights_may_be_below_1():
+    written = expressions("K.sum(x * mask) / K.sum(mask)", MECHANISM, Facts(is_whole=False))
+    assert written and not any("1.0)" in each for each in written)
+
+
 def test_the_mask_of_a_mean_is_that_of_its_count():
     header = "import jax.numpy as jnp"
     assert expressions("jnp.mean(x - y, axis=-1, where=mask)", MECHANISM, header=header)[0] == (

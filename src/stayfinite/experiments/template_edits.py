@@ -9,6 +9,7 @@ import numpy as np
 
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.expressions import (
+    EmptyCount,
     ExtremeOfNothing,
     OutsideDomain,
     SingularMatrix,
@@ -60,7 +61,9 @@ def template_edits(patch: Patch, diagnosis: Diagnosis) -> list[tuple[TemplateEdi
     if objects:
         return list(objects)
     # The op at fault may be an inner one of a library function whose repair is another mechanism's.
-    for name in (mechanism, *(m for m in MECHANISMS if m != mechanism)):
+    # Float32 is no change to an op that is not in half precision.
+    others = [m for m in MECHANISMS if m != "half-overflow" or facts.dtype in HALF]
+    for name in dict.fromkeys((mechanism, *others)):
         found = candidates(expression, name, facts)
         if found and owner is not None:
             objects = remade(expression, owner, found)
@@ -131,6 +134,8 @@ def _facts(diagnosis: Diagnosis) -> Facts:
     match finding.facts:
         case ExtremeOfNothing(result):
             return dataclasses.replace(_of_operand(evidence, finding), infinity=result)
+        case EmptyCount(is_whole=is_whole):
+            return dataclasses.replace(_of_operand(evidence, finding), is_whole=is_whole)
         case SingularMatrix() as matrix:
             return Facts(matrix.dtype, shift=_shift(matrix))
         case _:

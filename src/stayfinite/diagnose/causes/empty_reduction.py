@@ -81,9 +81,11 @@ def _by_empty_count(evidence: Evidence, op: Op) -> Finding | None:
         return None
     divisor = as_float(evidence.operand(op, 1))
     at_zero = evidence.bad(op.results[0]) & (divisor == 0)
+    finite = divisor[np.isfinite(divisor)]
+    is_whole = bool((finite == np.rint(finite)).all())
     return Finding(
         cause="empty-reduction",
-        facts=EmptyCount(int(at_zero.sum()), at_zero.size),
+        facts=EmptyCount(int(at_zero.sum()), at_zero.size, is_whole),
         op=op.name,
         samples=met.samples,
         critical=met.critical,

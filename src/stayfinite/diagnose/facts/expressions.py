@@ -124,10 +124,14 @@ class ExtremeOfNothing:
 
 @dataclass(frozen=True)
 class EmptyCount:
-    """The divisor of a mean, a count or a sum of weights, is 0."""
+    """The divisor of a mean, a count or a sum of weights, is 0.
+
+    `is_whole`: all its elements are whole numbers, as counts are.
+    """
 
     num_bad: int
     size: int
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ def rewrites(site: Site) -> Iterator[Template]:
     elif operation is None:
         return
     elif operation.name == "divide" and (divisor := operation.arguments.get("y")) is not None:
-        if site.number(divisor) is None:
+        # At least 1 would change sums of weights below 1.
+        if site.number(divisor) is None and site.facts.is_whole:
             pieces = guards.at_least(site, operation, divisor, "1.0")
             yield site.rewrite("guard", FormWritten(NewForm.DIVISOR_AT_LEAST_ONE), pieces)
         yield from guards.rewrites(site, guards.DIVISION)

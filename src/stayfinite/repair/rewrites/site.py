@@ -26,6 +26,7 @@ class Facts:
     """From the graph: the dtype of the failing op, and the range of the finite elements of
     the operand whose value is critical (the radicand, the divisor, the argument of `log`).
     `counts` says that the operand was made of an integer alone, such as the number of a step.
+    `is_whole` is false where a divisor of 0 has other elements that are no whole numbers.
     `infinity` is what a maximum or minimum of no elements gave. `shift` is the decimal exponent of
     the least number that makes a singular matrix regular."""
 
@@ -33,6 +34,7 @@ class Facts:
     minimum: float | None = None
     maximum: float | None = None
     counts: bool = False
+    is_whole: bool = True
     infinity: float | None = None
     shift: int | None = None
 

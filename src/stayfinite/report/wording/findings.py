@@ -132,6 +132,8 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
         case expressions.ExtremeOfNothing(result, by_group):
             what = "a group without elements" if by_group else "a row that is masked throughout"
             return f"`{op}` of {what} is {number(result)}"
+        case expressions.EmptyCount(is_whole=False):
+            return "a weighted mean over nothing: the sum of weights that it divides by is 0"
         case expressions.EmptyCount():
             return "a mean over nothing: the count that it divides by is 0"
         case expressions.FullyMaskedRow(by_product=True):

@@ -106,7 +106,10 @@ def rewritten(edit: RewrittenFormula) -> str:
         case "float64":
             text = "compute this part in float64"
         case "bound":
-            text = "keep the operand inside the range of the function"
+            # The value is proved for this step; another step may have several such operands.
+            text = (
+                "keep the operand inside the range of the function: beyond the bound all are equal"
+            )
         case "identity":
             new = [name for name in edit.functions if name in _NAMED]
             text = "write the formula in another form with the same value"
