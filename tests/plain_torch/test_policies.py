@@ -76,7 +76,11 @@ def test_a_rollback_lowers_the_rate_for_good(tmp_path):
     text = (HERE / "rollback_rate.py").read_text(encoding="utf-8")
     left = f"[*range({made['resumed_from']}), *range({made['step']}, 160)]"
     text = text.replace("range(160)", left).replace("step == 120", f"step == {made['step']}")
-    assert "do not let the learning rate rise: it was 0.001 and became 0.3" in made["action"]
+    line = 1 + next(n for n, each in enumerate(text.splitlines()) if '["lr"] =' in each)
+    said = (
+        f"do not let rollback_rate.py:{line} raise the learning rate: it was 0.001 and became 0.3"
+    )
+    assert said in made["action"]
     (tmp_path / "by_hand.py").write_text(text.replace("0.3", "0.001"), "utf-8")
     assert ends(done) == ends(warm.script(tmp_path, "by_hand.py"))
 
