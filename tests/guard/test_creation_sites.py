@@ -10,7 +10,7 @@ import keras
 import pytest
 
 from stayfinite.frameworks.keras import creation
-from stayfinite.graph.object_sites import last_setting
+from stayfinite.graph.object_sites import last_setting, site_of
 from tests import warm
 
 SCRIPT = """
@@ -50,6 +50,14 @@ def test_the_line_that_assigns_to_a_learning_rate_is_noted():
     optimizer.learning_rate.assign_add(0.1)
     assert last_setting(optimizer).line == line + 3
     assert float(optimizer.learning_rate) == pytest.approx(0.3)
+
+
+def test_the_line_that_makes_an_optimizer_is_noted():
+    creation.record()
+    line = inspect.currentframe().f_lineno + 1
+    optimizer = keras.optimizers.SGD(0.1)
+    noted = site_of(optimizer)
+    assert (noted.file, noted.line) == (__file__, line)
 
 
 def test_a_learning_rate_that_keras_sets_is_not_noted_as_assigned():

@@ -31,9 +31,7 @@ def record() -> None:
 
     _note_on(keras.Operation, "__new__")
     _note_on(keras.losses.Loss, "__init__")
-    # First, since a constructor that notes its site is left as it is.
-    _note_assigned_rates(keras.optimizers.Optimizer)
-    _note_on(keras.optimizers.Optimizer, "__init__")
+    _note_on(keras.optimizers.Optimizer, "__init__", _note_assignments)
     _note_learning_rates(keras.optimizers.Optimizer)
     # Their subclasses may leave out the constructor of the base, which has none of its own.
     for owner in (
@@ -73,21 +71,12 @@ def _setter() -> Span | None:
     return None
 
 
-def _note_assigned_rates(owner: Any) -> None:
-    plain = owner.__init__
-    if plain in _NOTING:
-        return
-
-    @functools.wraps(plain)
-    def noting(optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        plain(optimizer, *args, **kwargs)
-        variable = keras_private.learning_rate_of(optimizer)
-        if hasattr(variable, "assign"):
-            _OPTIMIZERS[id(variable)] = optimizer
-            variable.assign = types.MethodType(assign, variable)
-
-    _NOTING.add(noting)
-    owner.__init__ = noting
+def _note_assignments(optimizer: Any) -> None:
+    """Note where the user's code assigns to the learning rate from now on."""
+    variable = keras_private.learning_rate_of(optimizer)
+    if hasattr(variable, "assign"):
+        _OPTIMIZERS[id(variable)] = optimizer
+        variable.assign = types.MethodType(assign, variable)
 
 
 def assign(variable: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -125,7 +114,8 @@ def _files_of(kind: type) -> frozenset[str]:
     return frozenset(file for file in files if file is not None)
 
 
-def _note_on(owner: Any, method: str) -> None:
+def _note_on(owner: Any, method: str, also: Callable[[Any], None] | None = None) -> None:
+    """Note the sites of what `method` creates, and call `also` with each."""
     plain: Callable[..., Any] = getattr(owner, method)
     if plain in _NOTING:
         return
@@ -136,6 +126,8 @@ def _note_on(owner: Any, method: str) -> None:
     def noting(subject: Any, *args: Any, **kwargs: Any) -> Any:
         result = plain(subject, *args, **kwargs)
         created = result if method == "__new__" else subject
+        if also is not None:
+            also(created)
         if site_of(created) is None:
             span = _innermost_user_span()
             if span is not None:
