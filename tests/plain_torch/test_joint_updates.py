@@ -89,3 +89,24 @@ def test_a_step_that_is_left_out_is_left_out_for_each_of_them(tmp_path):
     with watching, pytest.warns(RuntimeWarning, match="step 4"):
         skipped = train([1.0, 2.0, 0.0, 3.0])
     assert torch.equal(skipped, train([1.0, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_a_bad_step_is_left_out_for_all_optimizers(bad, tmp_path):
+    def train(*, is_by_hand):
+        weights, own = optimizers(3)
+        for step in range(5):
+            for each in own:
+                each.zero_grad()
+            numbered = enumerate(weights)
+            sum(term(w, 2.0, is_bad=step == 3 and n == bad) for n, w in numbered).backward()
+            if is_by_hand and not all(weight.grad.isfinite().all() for weight in weights):
+                continue
+            for each in own:
+                each.step()
+        moments = [each.state[w]["exp_avg"] for each, w in zip(own, weights, strict=True)]
+        return torch.stack([*(weight.detach() for weight in weights), *moments])
+
+    with pytest.warns(RuntimeWarning), stayfinite.watching(policy="skip", keep=tmp_path):
+        guarded = train(is_by_hand=False)
+    assert torch.equal(guarded, train(is_by_hand=True))

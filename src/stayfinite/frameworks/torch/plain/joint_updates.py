@@ -67,8 +67,7 @@ class Undone:
     def discard(self) -> None:
         """Take away the gradients that they were made with."""
         for each in self.made:
-            for parameter in parameters_of(each.optimizer):
-                parameter.grad = None
+            discard_gradients(each.optimizer)
 
 
 class JointUpdates:
@@ -124,6 +123,12 @@ class JointUpdates:
         for each in reversed(copies):
             each.restore()
         return Undone(made)
+
+
+def discard_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Take away the gradients of an optimizer, so that it changes nothing."""
+    for parameter in parameters_of(optimizer):
+        parameter.grad = None
 
 
 def _have_bad_gradients(optimizers: Sequence[torch.optim.Optimizer]) -> bool:

@@ -14,7 +14,7 @@ import torch
 
 from stayfinite.frameworks.torch.plain import private, sharded, verdict
 from stayfinite.frameworks.torch.plain.clipped import ClippedNorm
-from stayfinite.frameworks.torch.plain.joint_updates import UpdateCopy
+from stayfinite.frameworks.torch.plain.joint_updates import UpdateCopy, discard_gradients
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener, Loss
 from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
 from stayfinite.frameworks.torch.plain.optimizer import (
@@ -50,6 +50,7 @@ class Judge:
         self._on_error = on_error
         self.clipped = ClippedNorm()
         self._unproved: tuple[BadStep, UpdateCopy] | None = None
+        self._is_left_out = False
 
     def before_closure(self, update: OptimizerCall) -> None:
         """An optimizer is about to be applied that calls a closure, maybe several times."""
@@ -93,6 +94,11 @@ class Judge:
         if overflow is not None and overflow.item():
             if self._judge_overflow(update, is_applied_next=True):
                 overflow.zero_()
+            return
+        self._is_left_out = self._is_left_out and self._notes.events.is_joint
+        if self._is_left_out and update.scaler is None:
+            # The update before, by gradients of the same backward passes, was left out.
+            discard_gradients(optimizer)
             return
         size = _bound_of_gradients(update)
         bad_loss = self._notes.bad_loss(optimizer)
@@ -200,9 +206,9 @@ class Judge:
             is_applied = self._listener.bad(bad)
         finally:
             self._notes.forget_calls()
+        self._is_left_out = not is_applied
         if not is_applied:
-            for parameter in parameters_of(bad.optimizer):
-                parameter.grad = None
+            discard_gradients(bad.optimizer)
         return is_applied
 
 
